@@ -1,11 +1,12 @@
 import { type ChildProcess, spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { request } from "undici";
 import { afterAll, afterEach, describe, expect, it } from "vitest";
+import { RUNS_FOLDER } from "../local/run-folder.ts";
 import { containersOf, leftoversOf } from "../local/system/leftovers-fixture.ts";
 
 const FOLDER = mkdtempSync(join(tmpdir(), "entente-test-"));
@@ -84,6 +85,14 @@ function certificatesOf(pod: string): unknown {
   return JSON.parse(stdout.toString());
 }
 
+/** What `entente ca` prints, as JSON, for the mesh of a process: others may run beside it. */
+function ca(run: Run, ...args: readonly string[]): unknown {
+  const folder = readdirSync(RUNS_FOLDER).find((id) => id.startsWith(`${run.child.pid}s`)) ?? "";
+  const mesh = ["--local", "--ca-directory", join(RUNS_FOLDER, folder, "ca"), "-o", "json"];
+  const { stdout, stderr } = spawnSync(process.execPath, ["cli/main.ts", "ca", ...args, ...mesh]);
+  return JSON.parse(stdout.toString() || JSON.stringify(stderr.toString()));
+}
+
 /** Publishes the gateway at any free port; the output contains the port. */
 const PUBLISH = ["--publish", "0:istio-ingressgateway.istio-system:80"];
 
@@ -119,6 +128,7 @@ describe("entente local up", () => {
       chain: [{ key: "EC prime256v1" }],
       problems: [],
     });
+    await expect.poll(() => ca(run, "status")).toMatchObject({ roots: [{ isSigning: true }], problems: [] });
     expect(run.output()).toContain(`curl -H 'Host: hello-tls.example.com' http://127.0.0.1:${publishedPort(run)}/`);
     expect(run.output()).toMatch(/ns1 +hello-tls-\S+ +10\.244\.\S+ +yes/);
     expect(run.output()).toMatch(/legacy +end-tls-\S+ +10\.244\.\S+ +no/);

@@ -17,6 +17,7 @@ const FOR_OPERATORS: Commands = {
   describe: async () => (await import("./reports/describe.ts")).describeCommand,
   authz: async () => (await import("./authorization/authz.ts")).authzCommand,
   certs: async () => (await import("./reports/certs.ts")).certsCommand,
+  ca: async () => (await import("./ca/ca.ts")).caCommand,
   "proxy-status": async () => (await import("./reports/proxy-status.ts")).proxyStatusCommand,
   version: async () => (await import("./reports/version-command.ts")).versionCommand,
   inject: async () => (await import("./inject.ts")).injectCommand,

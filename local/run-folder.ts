@@ -13,6 +13,11 @@ export interface RunFolder {
 /** The folder of all runs. It is in /run, where only root can create files, and private: it contains a mesh's key. */
 export const RUNS_FOLDER = "/run/entente-local";
 
+/** Where a run has the files of its certificate authority. @param path of the run's folder */
+export function authorityFolder(path: string): string {
+  return join(path, "ca");
+}
+
 /**
  * Creates a folder for this process. Its name, which is also part of the run's namespace names, identifies the owner:
  * the process id and its start time. A process can be in only one network namespace, so it has only one cluster.

@@ -20,8 +20,10 @@ export interface CliCluster {
   readonly harness: ClusterHarness;
   /** Runs a command against the cluster, as its administrator or with another token. */
   run(args: readonly string[], token?: string): ReturnType<typeof runForTest>;
-  /** Serves what `NAMESPACE/NAME:PORT` of a pod serves; absent: nothing listens there. */
+  /** Serves what `NAMESPACE/NAME:PORT` of a pod serves, under every path; absent: nothing listens there. */
   serve(target: string, page: unknown): Promise<void>;
+  /** The same, with the page of the moment. */
+  serveLive(target: string, page: () => unknown): Promise<void>;
 }
 
 export async function startCliCluster(cleanup: Cleanup, options: TestApiServerOptions = {}): Promise<CliCluster> {
@@ -38,18 +40,22 @@ export async function startCliCluster(cleanup: Cleanup, options: TestApiServerOp
       writeFileSync(kubeconfig, server.kubeconfig(token));
       return runForTest(...args, "--kubeconfig", kubeconfig);
     },
-    serve: async (target, page) => {
-      const pod = createServer((_request, response) => response.end(JSON.stringify(page)));
-      cleanup.add(() => {
-        pod.close();
-        pod.closeAllConnections();
-      });
-      const onError = (error: Error): void => {
-        throw error;
-      };
-      ports.set(target, await listen(pod, { port: 0, host: "127.0.0.1", onError }));
-    },
+    serve: async (target, page) => void ports.set(target, await servePages(cleanup, () => page)),
+    serveLive: async (target, page) => void ports.set(target, await servePages(cleanup, page)),
   };
+}
+
+/** Serves a page under every path on loopback. Returns the port. */
+export async function servePages(cleanup: Cleanup, page: () => unknown): Promise<number> {
+  const server = createServer((_request, response) => response.end(JSON.stringify(page())));
+  cleanup.add(() => {
+    server.close();
+    server.closeAllConnections();
+  });
+  const onError = (error: Error): void => {
+    throw error;
+  };
+  return await listen(server, { port: 0, host: "127.0.0.1", onError });
 }
 
 /** A pod of an installation. */

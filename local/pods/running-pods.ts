@@ -16,9 +16,11 @@ export interface RunningPod {
   readonly networkNamespace: string;
 }
 
-/** The pods of the runs whose process is alive. Only root can read them. */
-export function listRunningPods(): readonly RunningPod[] {
-  const alive = listRuns().filter(({ ownerPid }) => ownerPid !== undefined);
+/** The pods of the runs whose process is alive, or of one of them. Only root can read them. */
+export function listRunningPods(runId?: string): readonly RunningPod[] {
+  const alive = listRuns().filter(
+    ({ id, ownerPid }) => ownerPid !== undefined && (runId === undefined || id === runId),
+  );
   return alive.flatMap(({ id }) => {
     const folder = join(RUNS_FOLDER, id, "pods");
     return readNames(folder).flatMap((entry) => {

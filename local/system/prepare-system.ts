@@ -15,7 +15,7 @@ import { type PlannedPod, planPods } from "../pods/plan-pods.ts";
 import { PodHost } from "../pods/pod-host.ts";
 import { createTokenSigner, type TokenSigner } from "../pods/service-account-tokens.ts";
 import type { Manifest } from "../read-manifests.ts";
-import type { RunFolder } from "../run-folder.ts";
+import { authorityFolder, type RunFolder } from "../run-folder.ts";
 import { applyManifests } from "./apply-manifests.ts";
 import { createFileFinder, tlsSecret } from "./cluster-files.ts";
 import {
@@ -105,7 +105,7 @@ function makeFolders(runPath: string, manifests: readonly string[]): SystemFolde
   const folders = {
     manifests: manifests.map((folder) => resolve(folder)),
     cluster: join(runPath, "cluster"),
-    authority: join(runPath, "ca"),
+    authority: authorityFolder(runPath),
     jwks: join(runPath, "jwks"),
   };
   for (const folder of [folders.cluster, folders.authority, folders.jwks]) mkdirSync(folder, { mode: 0o700 });

@@ -1,0 +1,79 @@
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { openAuthority } from "../../ca-agent/authority/open-authority.ts";
+import { createFileControlStore } from "../../ca-agent/control/file-control-store.ts";
+import { parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
+import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
+import { systemClock } from "../../mesh/runtime.ts";
+import { Cleanup } from "../../net/cleanup-fixture.ts";
+import { authority, proxy } from "../../operator/ca/replica-fixture.ts";
+import { servePages } from "../cluster/cluster-fixture.ts";
+import { runForTest } from "../run-cli-fixture.ts";
+
+const cleanup = new Cleanup();
+let parent: string;
+let directory: string;
+let port: number;
+
+beforeEach(async () => {
+  parent = mkdtempSync(join(tmpdir(), "entente-ca-cli-"));
+  directory = join(parent, "ca");
+  cleanup.add(() => rmSync(parent, { recursive: true }));
+  const trustDomain = parseTrustDomain("cluster.local");
+  const opened = await openAuthority({ directory, trustDomain, clock: systemClock, log: new RecordingLogger() });
+  cleanup.add(() => opened.stop());
+  port = await servePages(cleanup, () => ({ ...authority(), proxies: [proxy("web")] }));
+});
+afterEach(() => cleanup.run());
+
+const ca = (...args: readonly string[]) =>
+  runForTest("ca", ...args, "--ca-directory", directory, "--metrics-port", String(port));
+const stored = () => createFileControlStore(directory).read();
+
+describe("a control plane without Kubernetes", () => {
+  it("is asked at its port, and its authority's folder has what is revoked", async () => {
+    const { status, stdout } = await ca("revoke", "--pod", "ns1/web");
+    expect([status, stdout]).toEqual([0, expect.stringContaining("affected now: 1 connected proxy: web.ns1")]);
+    expect((await stored()).revocations).toMatchObject([{ what: { kind: "pod", namespace: "ns1", name: "web" } }]);
+    expect((await ca("revocations")).stdout).toMatch(/^pod +ns1\/web +0s ago +with its pod +1 +-$/m);
+    expect((await ca("unrevoke", "--pod", "ns1/web")).status).toBe(0);
+    expect((await stored()).revocations).toEqual([]);
+    expect((await ca("status")).stdout).toMatch(/^0A:0B:0C +yes /m);
+  });
+
+  it("that does not run is told to all the same, and the message names its port", async () => {
+    port = 1;
+    const { status, stdout } = await ca("revoke", "--serial", "AA");
+    expect(status).toBe(0);
+    expect(stdout).toContain("nothing listens on 127.0.0.1:1: start entente control-plane, or give its --metrics-port");
+    expect((await stored()).revocations).toHaveLength(1);
+    expect(await ca("status")).toMatchObject({ status: 1, stdout: expect.stringContaining("127.0.0.1:1") });
+    expect(await ca("rotate-root")).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining("nothing was requested"),
+    });
+  });
+
+  it("loses nothing of what two users change at once", async () => {
+    await Promise.all(["A1", "A2", "A3", "A4"].map((serial) => ca("revoke", "--serial", serial)));
+    expect((await stored()).revocations).toHaveLength(4);
+  });
+
+  it("is not looked for in a folder without an authority: nobody would read what is stored there", async () => {
+    mkdirSync(join(parent, "other"));
+    directory = join(parent, "other");
+    const { status, stderr } = await ca("revoke", "--serial", "AA");
+    expect([status, stderr]).toEqual([1, expect.stringContaining("contains no certificate authority")]);
+    expect(readdirSync(directory)).toEqual([]);
+    directory = join(parent, "nowhere");
+    expect((await ca("status")).stderr).toContain("cannot be read (ENOENT): give the control plane's --ca-directory");
+  });
+
+  it.skipIf(process.getuid?.() === 0)("is named with the fix if another user owns its folder", async () => {
+    chmodSync(directory, 0);
+    cleanup.add(() => chmodSync(directory, 0o700));
+    expect((await ca("status")).stderr).toContain("run as its owner, or as root");
+  });
+});

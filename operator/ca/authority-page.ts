@@ -1,0 +1,34 @@
+import { z } from "zod";
+import type { AuthorityStatus } from "../../ca-agent/authority/authority-status.ts";
+import { OperatorError } from "../operator-error.ts";
+
+const rootSchema = z.object({
+  fingerprint: z.string(),
+  notBefore: z.iso.datetime(),
+  notAfter: z.iso.datetime(),
+  isSigning: z.boolean(),
+});
+
+const rotationSchema = z.object({
+  phase: z.enum(["steady", "published", "signing", "withdrawing"]),
+  since: z.iso.datetime().nullable(),
+  waiting: z.string().nullable(),
+  until: z.iso.datetime().nullable(),
+  requestId: z.string().nullable(),
+  rolledBack: z.string().nullable(),
+});
+
+const pageSchema = z.object({
+  roots: z.array(rootSchema),
+  rotation: rotationSchema.nullable(),
+  revoked: z.object({ certificates: z.number(), identities: z.number() }),
+});
+
+/** Checks the page `/debug/ca` of a control plane; what it has beside the known fields is dropped. */
+export function validateAuthorityPage(value: unknown): AuthorityStatus {
+  const parsed = pageSchema.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  const text = `the control plane's page /debug/ca is not as expected: ${issue?.path.join(".")} ${issue?.message}`;
+  throw new OperatorError("bad_page", `${text}: is it another version?`);
+}

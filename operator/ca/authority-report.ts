@@ -1,0 +1,145 @@
+import type { AuthorityStatus, RootStatus, RotationStatus } from "../../ca-agent/authority/authority-status.ts";
+import type { ControlState, RotationRequest } from "../../ca-agent/control/control-state.ts";
+import { isInForce } from "../../ca-agent/revocation/revocation-entries.ts";
+import { type ConnectedProxy, connectedProxies } from "../proxies/connected-proxies.ts";
+import { findAuthorityProblems } from "./authority-problems.ts";
+import type { AuthorityReplica } from "./read-authority.ts";
+
+/** The certificate authority of a mesh: its roots, who trusts them and holds certificates of them, and what is revoked. */
+export interface AuthorityReport {
+  readonly roots: readonly RootRow[];
+  /** `null`: the root is the operator's own, or no control plane could be asked. */
+  readonly rotation: RotationStatus | null;
+  /** The last request to replace the root; absent: there never was one. */
+  readonly request?: RotationRequest & { readonly isAnswered: boolean };
+  readonly proxies: ProxyCounts;
+  readonly leaves: LeafCounts;
+  readonly revocations: RevocationCounts;
+  readonly controlPlanes: readonly { readonly pod: string; readonly error?: string }[];
+  /** What needs attention, one sentence each. */
+  readonly problems: readonly string[];
+}
+
+export interface RootRow extends RootStatus {
+  /** Proxies that have acknowledged a trust bundle with it. */
+  readonly trustedBy: number;
+  /** Proxies whose certificate leads to it. */
+  readonly leaves: number;
+}
+
+export interface ProxyCounts {
+  readonly connected: number;
+  /** That have acknowledged a trust bundle. */
+  readonly withBundle: number;
+}
+
+/** The certificates of the connected proxies by the time that they have left. */
+export interface LeafCounts {
+  /** ISO 8601; absent: no proxy is connected. */
+  readonly firstExpiry?: string;
+  /** Each has less than so many hours left, and no less than the one before; the last has no limit. */
+  readonly byHoursLeft: readonly { readonly lessThan: number | null; readonly count: number }[];
+}
+
+/** The entries in force. A revoked pod's certificates belong to the pod. */
+export interface RevocationCounts {
+  readonly certificates: number;
+  readonly identities: number;
+  readonly pods: number;
+  /** Certificates of the operator's revocation lists, `ca-crl.pem`. */
+  readonly listed: number;
+}
+
+export interface AuthorityReportInput {
+  readonly replicas: readonly AuthorityReplica[];
+  readonly control: ControlState;
+  readonly nowMs: number;
+}
+
+export function createAuthorityReport(input: AuthorityReportInput): AuthorityReport {
+  const { replicas, control, nowMs } = input;
+  const authorities = readAuthorities(replicas);
+  const proxies = connectedProxies(replicas);
+  const rotation = authorities.find((authority) => authority.rotation !== null)?.rotation ?? null;
+  const roots = countRoots(authorities, proxies);
+  const revocations = countRevocations(control, authorities, nowMs);
+  return {
+    roots,
+    rotation,
+    ...(control.rotation && {
+      request: { ...control.rotation, isAnswered: isAnswered(control.rotation, authorities) },
+    }),
+    proxies: {
+      connected: proxies.length,
+      withBundle: proxies.filter(({ proxy }) => proxy.trustedRoots !== null).length,
+    },
+    leaves: countLeaves(proxies, nowMs),
+    revocations,
+    controlPlanes: replicas.map(describeReplica),
+    problems: findAuthorityProblems({ replicas, proxies, revocations, nowMs }),
+  };
+}
+
+/** Of the control planes that could be asked. */
+export function readAuthorities(replicas: readonly AuthorityReplica[]): readonly AuthorityStatus[] {
+  return replicas.flatMap(({ authority }) => (authority.kind === "read" ? [authority] : []));
+}
+
+/** Whether a rotation answers the request, or has answered it. */
+export function isAnswered({ requestId }: RotationRequest, authorities: readonly AuthorityStatus[]): boolean {
+  return authorities.some(({ rotation }) => rotation?.requestId === requestId);
+}
+
+/** Replicas follow one state, but not at the same instant: a root is listed if one of them has it. */
+function countRoots(authorities: readonly AuthorityStatus[], proxies: readonly ConnectedProxy[]): readonly RootRow[] {
+  const roots = new Map<string, RootStatus>();
+  for (const { roots: some } of authorities) {
+    for (const root of some) {
+      const known = roots.get(root.fingerprint);
+      roots.set(root.fingerprint, { ...root, isSigning: root.isSigning || known?.isSigning === true });
+    }
+  }
+  return [...roots.values()].map((root) => ({
+    ...root,
+    trustedBy: proxies.filter(({ proxy }) => proxy.trustedRoots?.includes(root.fingerprint) === true).length,
+    leaves: proxies.filter(({ proxy }) => proxy.certificate?.rootFingerprint === root.fingerprint).length,
+  }));
+}
+
+const HOUR_MS = 3_600_000;
+const HOURS: readonly (number | null)[] = [1, 6, 12, 24, null];
+
+function countLeaves(proxies: readonly ConnectedProxy[], nowMs: number): LeafCounts {
+  const ends = proxies.flatMap(({ proxy }) => (proxy.certificate === undefined ? [] : [proxy.certificate.notAfter]));
+  const hours = ends.map((notAfter) => (Date.parse(notAfter) - nowMs) / HOUR_MS);
+  const bucketOf = (left: number): number | null => HOURS.find((hour) => hour === null || left < hour) ?? null;
+  const [firstExpiry] = ends.toSorted();
+  return {
+    ...(firstExpiry !== undefined && { firstExpiry }),
+    byHoursLeft: HOURS.map((lessThan) => ({
+      lessThan,
+      count: hours.filter((left) => bucketOf(left) === lessThan).length,
+    })),
+  };
+}
+
+function countRevocations(
+  { revocations }: ControlState,
+  authorities: readonly AuthorityStatus[],
+  nowMs: number,
+): RevocationCounts {
+  const targets = revocations.filter((revocation) => isInForce(revocation, nowMs)).map(({ what }) => what);
+  const serials = targets.filter((what) => what.kind === "serial");
+  const distributed = Math.max(0, ...authorities.map(({ revoked }) => revoked.certificates));
+  return {
+    certificates: serials.filter(({ ofPod }) => ofPod === undefined).length,
+    identities: targets.filter(({ kind }) => kind === "identity").length,
+    pods: targets.filter(({ kind }) => kind === "pod").length,
+    listed: Math.max(0, distributed - serials.length),
+  };
+}
+
+function describeReplica({ pod, page, authority }: AuthorityReplica): AuthorityReport["controlPlanes"][number] {
+  const failed = [page, authority].find(({ kind }) => kind === "failed");
+  return { pod, ...(failed?.kind === "failed" && { error: failed.reason }) };
+}

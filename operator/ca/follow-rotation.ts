@@ -1,0 +1,91 @@
+import type { RotationStatus } from "../../ca-agent/authority/authority-status.ts";
+import type { Clock } from "../../mesh/runtime.ts";
+import { formatDuration } from "../text/duration.ts";
+import type { AuthorityReplica } from "./read-authority.ts";
+
+/** How far a rotation is. `text`: one line for people; `stage` is the same while only the line's details change. */
+export type RotationProgress =
+  | { readonly kind: "running"; readonly stage: string; readonly text: string }
+  | { readonly kind: "done"; readonly text: string }
+  | { readonly kind: "failed"; readonly text: string };
+
+/** The phases that nothing but another rotation follows. */
+const ENDS: ReadonlySet<RotationStatus["phase"]> = new Set(["steady", "withdrawing"]);
+
+/** @param requestId `null`: no request was ever answered, and the rotation began by the root's age. */
+export function judgeRotation(
+  requestId: string | null,
+  replicas: readonly AuthorityReplica[],
+  nowMs: number,
+): RotationProgress {
+  const read = replicas.flatMap(({ pod, authority }) =>
+    authority.kind === "read" && authority.rotation !== null ? [{ pod, rotation: authority.rotation }] : [],
+  );
+  if (read.length === 0) return running("unread", `no control plane can be asked${describeFailures(replicas)}`);
+  const ours = read.filter(({ rotation }) => rotation.requestId === requestId);
+  const rolledBack = ours.find(({ rotation }) => ENDS.has(rotation.phase) && rotation.rolledBack !== null);
+  if (rolledBack !== undefined) {
+    return { kind: "failed", text: `rolled back, the old root signs: ${rolledBack.rotation.rolledBack}` };
+  }
+  const moving = read.find(({ rotation }) => rotation.phase !== "steady");
+  if (moving !== undefined) return running(moving.rotation.phase, describePhase(moving.rotation, nowMs));
+  if (ours.length === 0) return running("requested", "requested: the control planes have not begun yet");
+  if (ours.length === read.length) return { kind: "done", text: "done: the new root is the only one" };
+  const late = read.filter((one) => !ours.includes(one)).map(({ pod }) => pod);
+  return running("late", `not yet read by ${late.join(", ")}`);
+}
+
+function running(stage: string, text: string): RotationProgress {
+  return { kind: "running", stage, text };
+}
+
+/** `published for 2m10s; waits: …; at the latest in 50s`. */
+export function describePhase({ phase, since, waiting, until }: RotationStatus, nowMs: number): string {
+  const age = since === null ? "" : ` for ${formatDuration(nowMs - Date.parse(since))}`;
+  const leftMs = until === null ? undefined : Date.parse(until) - nowMs;
+  const limit = leftMs === undefined || leftMs <= 0 ? "" : `; at the latest in ${formatDuration(leftMs)}`;
+  const reason = phase === "steady" ? `; ${waiting}` : `; waits: ${waiting}`;
+  return `${phase}${age}${waiting === null ? "" : reason}${limit}`;
+}
+
+function describeFailures(replicas: readonly AuthorityReplica[]): string {
+  const reasons = replicas.flatMap(({ pod, authority }) =>
+    authority.kind === "failed" ? [`${pod}: ${authority.reason}`] : [],
+  );
+  return reasons.length === 0 ? "" : `: ${reasons.join("; ")}`;
+}
+
+export interface FollowedRotation {
+  readonly requestId: string | null;
+  readonly read: (signal: AbortSignal) => Promise<readonly AuthorityReplica[]>;
+  /** Called with each new line. */
+  readonly onProgress: (text: string) => void;
+  /** @default no limit */
+  readonly timeoutMs?: number | undefined;
+  readonly clock: Clock;
+  /** Resolves after a time; rejects when the signal aborts. */
+  readonly pause: (delayMs: number, signal: AbortSignal) => Promise<void>;
+  readonly signal: AbortSignal;
+}
+
+const ROUND_MS = 2000;
+/** A stage may take a day, and its line has numbers that change in every round. */
+const REPEAT_MS = 60_000;
+
+/** Follows a rotation until it is over, or the time is. The rotation itself goes on without anybody who follows it. */
+export async function followRotation(options: FollowedRotation): Promise<RotationProgress> {
+  const { requestId, read, onProgress, timeoutMs = Number.POSITIVE_INFINITY, clock, pause, signal } = options;
+  const endMs = clock.monotonicMs() + timeoutMs;
+  let shown: { readonly stage: string; readonly text: string; readonly atMs: number } | undefined;
+  for (;;) {
+    const progress = judgeRotation(requestId, await read(signal), clock.now());
+    if (progress.kind !== "running") return progress;
+    const { stage, text } = progress;
+    const nowMs = clock.monotonicMs();
+    const isNew = shown?.stage !== stage || (shown.text !== text && nowMs - shown.atMs >= REPEAT_MS);
+    if (isNew) onProgress(text);
+    if (isNew) shown = { stage, text, atMs: nowMs };
+    if (nowMs >= endMs) return progress;
+    await pause(Math.min(ROUND_MS, endMs - nowMs), signal);
+  }
+}

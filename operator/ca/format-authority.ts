@@ -1,0 +1,80 @@
+import { formatDuration } from "../text/duration.ts";
+import { type Palette, printable } from "../text/palette.ts";
+import { formatTable } from "../text/text-table.ts";
+import type { AuthorityReport, RootRow } from "./authority-report.ts";
+import { describePhase } from "./follow-rotation.ts";
+
+interface Shown {
+  readonly nowMs: number;
+  readonly palette: Palette;
+}
+
+/** The authority for people: the roots as a table, the rest as lines, what needs attention at the end. */
+export function formatAuthority(report: AuthorityReport, shown: Shown): string {
+  const header = ["ROOT (SHA-256)", "SIGNS", "VALID UNTIL", "LEFT", "TRUSTED BY", "CERTIFICATES"];
+  const table = formatTable([
+    header.map(shown.palette.strong),
+    ...report.roots.map((root) => formatRoot(root, report, shown)),
+  ]);
+  const facts = formatTable([
+    ["Rotation:", printable(formatRotation(report, shown.nowMs))],
+    ["Certificates:", formatLeaves(report, shown.nowMs)],
+    ["Revoked:", formatRevoked(report)],
+  ]);
+  const problems = report.problems.map((problem) => `${shown.palette.bad("problem")}: ${printable(problem)}\n`);
+  return `${report.roots.length === 0 ? "" : `${table}\n`}${facts}${problems.length === 0 ? "" : `\n${problems.join("")}`}`;
+}
+
+/** Eight octets distinguish roots; JSON has all of them. */
+const SHOWN_FINGERPRINT = 23;
+
+function formatRoot(root: RootRow, { proxies }: AuthorityReport, { nowMs, palette }: Shown): readonly string[] {
+  const leftMs = Date.parse(root.notAfter) - nowMs;
+  const trusted = `${root.trustedBy} of ${proxies.connected}`;
+  return [
+    printable(root.fingerprint.slice(0, SHOWN_FINGERPRINT)),
+    root.isSigning ? palette.good("yes") : "no",
+    root.notAfter,
+    leftMs > 0 ? formatDuration(leftMs) : palette.bad("expired"),
+    root.isSigning && root.trustedBy < proxies.connected ? palette.warning(trusted) : trusted,
+    String(root.leaves),
+  ];
+}
+
+function formatRotation({ rotation, request, roots }: AuthorityReport, nowMs: number): string {
+  if (rotation === null) return roots.length === 0 ? "unknown" : "by the operator, whose own the root is";
+  const rolledBack = rotation.rolledBack === null ? "" : `; the last one was rolled back: ${rotation.rolledBack}`;
+  const waiting =
+    request === undefined || request.isAnswered ? "" : `; requested at ${request.requestedAt}, and not begun yet`;
+  return `${describePhase(rotation, nowMs)}${rolledBack}${waiting}`;
+}
+
+function formatLeaves({ proxies, leaves }: AuthorityReport, nowMs: number): string {
+  const { firstExpiry, byHoursLeft } = leaves;
+  if (firstExpiry === undefined) return `${proxies.connected} connected proxies`;
+  const parts = byHoursLeft.flatMap(({ lessThan, count }) => {
+    if (count === 0) return [];
+    return [lessThan === null ? `${count} with more` : `${count} with less than ${lessThan}h`];
+  });
+  const first = formatDuration(Math.max(0, Date.parse(firstExpiry) - nowMs));
+  return `${proxies.connected} connected proxies: ${parts.join(", ")}; the first ends in ${first}`;
+}
+
+function formatRevoked({ revocations }: AuthorityReport): string {
+  const { certificates, identities, pods, listed } = revocations;
+  const asked = certificates + identities + pods;
+  const parts = [
+    count(certificates, "certificate", "certificates"),
+    count(identities, "identity", "identities"),
+    count(pods, "pod", "pods"),
+  ].filter((part) => part !== "");
+  return [
+    ...(asked === 0 ? [] : [`${parts.join(", ")} (entente ca revocations)`]),
+    ...(listed === 0 ? [] : [`${count(listed, "certificate", "certificates")} by ca-crl.pem`]),
+    ...(asked + listed === 0 ? ["nothing"] : []),
+  ].join("; ");
+}
+
+function count(number: number, one: string, several: string): string {
+  return number === 0 ? "" : `${number} ${number === 1 ? one : several}`;
+}

@@ -1,0 +1,116 @@
+import { describe, expect, it } from "vitest";
+import type { RevocationTarget } from "../../ca-agent/control/control-state.ts";
+import { parseSpiffeId } from "../../mesh/identity/spiffe-id.ts";
+import { PLAIN } from "../text/palette.ts";
+import { formatRevocation } from "./format-revocation.ts";
+import type { AuthorityReplica } from "./read-authority.ts";
+import { at, authority, OLD, proxy, replica, silentReplica } from "./replica-fixture.ts";
+import { foreseeRevocation } from "./revocation-effect.ts";
+
+const identity = (path: string) =>
+  ({ kind: "identity", identity: parseSpiffeId(`spiffe://cluster.local/ns/${path}`) }) as const;
+const SERIAL = { kind: "serial", serialNumber: "FF" } as const;
+const POD = { kind: "pod", namespace: "ns1", name: "a" } as const;
+
+const GATEWAY = proxy("gateway-1", {
+  namespace: "istio-system",
+  identity: "spiffe://cluster.local/ns/istio-system/sa/istio-ingressgateway",
+});
+const REPLICAS = [
+  replica("istiod-1", authority(), [
+    proxy("a", { certificate: { serialNumber: "FF", notAfter: at(5), rootFingerprint: OLD } }),
+    proxy("b", { identity: "spiffe://cluster.local/ns/ns1/sa/a" }),
+  ]),
+  replica("istiod-2", authority(), [GATEWAY]),
+];
+
+function foresee(target: RevocationTarget, replicas: readonly AuthorityReplica[] = REPLICAS) {
+  return foreseeRevocation({ target, replicas, rootNamespace: "istio-system" });
+}
+
+describe("what a revocation does", () => {
+  it.each<{ name: string; target: RevocationTarget; affected: readonly string[] }>([
+    { name: "a certificate", target: SERIAL, affected: ["a.ns1"] },
+    { name: "an identity", target: identity("ns1/sa/a"), affected: ["a.ns1", "b.ns1"] },
+    { name: "a pod", target: POD, affected: ["a.ns1"] },
+  ])("to $name is known by the connected proxies, at whichever control plane", ({ target, affected }) => {
+    expect(foresee(target)).toMatchObject({ kind: "effective", affected, warnings: [] });
+  });
+
+  it("to a certificate is known whether or not its number has the zeros of whole octets", () => {
+    const own = { certificate: { serialNumber: "0FF1", notAfter: at(5), rootFingerprint: OLD } };
+    const target = { kind: "serial", serialNumber: "FF1" } as const;
+    expect(foresee(target, [replica("istiod-1", authority(), [proxy("a", own)])])).toMatchObject({
+      affected: ["a.ns1"],
+    });
+  });
+
+  it("to a certificate ends with the certificate", () => {
+    expect(foresee(SERIAL)).toMatchObject({ expiresAt: at(5) });
+    expect(foresee(POD)).not.toHaveProperty("expiresAt");
+  });
+
+  it.each<{ name: string; target: RevocationTarget; replicas?: readonly AuthorityReplica[]; warning: string }>([
+    {
+      name: "no connected proxy has the certificate",
+      target: { ...SERIAL, serialNumber: "EE" },
+      warning: "no connected proxy has this certificate: check the spelling; the entry stays until it is lifted",
+    },
+    {
+      name: "no connected proxy has the identity",
+      target: identity("ns1/sa/typo"),
+      warning: "no connected proxy has this identity",
+    },
+    {
+      name: "a control plane could not be asked",
+      target: POD,
+      replicas: [...REPLICAS, silentReplica("istiod-3")],
+      warning: "istiod-3.istio-system could not be asked, so more proxies may be affected: connection refused",
+    },
+    {
+      name: "it is the gateway's identity",
+      target: identity("istio-system/sa/istio-ingressgateway"),
+      warning: "gateway-1.istio-system belongs to the mesh itself",
+    },
+    {
+      name: "it is a gateway's pod",
+      target: { kind: "pod", namespace: "istio-system", name: "gateway-1" },
+      warning: "gateway-1.istio-system belongs to the mesh itself",
+    },
+  ])("is warned of if $name", ({ target, replicas, warning }) => {
+    const effect = foresee(target, replicas);
+    expect(effect).toMatchObject({ kind: "effective", warnings: [expect.stringContaining(warning)] });
+  });
+
+  it.each<{ name: string; target: RevocationTarget }>([
+    { name: "the control plane's identity", target: identity("istio-system/sa/istiod") },
+    { name: "that of a revision", target: identity("istio-system/sa/istiod-canary") },
+    { name: "a control plane's pod", target: { kind: "pod", namespace: "istio-system", name: "istiod-2" } },
+  ])("is nothing to $name, which is refused", ({ target }) => {
+    expect(foresee(target)).toMatchObject({
+      kind: "refused",
+      reason: expect.stringContaining("entente ca rotate-root"),
+    });
+  });
+
+  it.each([identity("ns1/sa/istiod"), identity("istio-system/sa/istiodx")])(
+    "is not refused for $identity, which only looks like the control plane's",
+    (target) => {
+      expect(foresee(target).kind).toBe("effective");
+    },
+  );
+});
+
+it("as text says what was done, what follows, whom it hits and how it is lifted", () => {
+  const effect = foresee(SERIAL);
+  if (effect.kind === "refused") throw new Error(effect.reason);
+  const revocation = { what: SERIAL, revokedAt: at(0), expiresAt: at(5) };
+  const text = formatRevocation({ revocation, outcome: "revoked", effect }, PLAIN);
+  expect(text.split("\n")).toEqual([
+    "certificate FF: revoked",
+    expect.stringMatching(/^every proxy refuses it .*; the entry goes at 2026-01-01T17:00:00\.000Z$/),
+    "affected now: 1 connected proxy: a.ns1",
+    "it is lifted by: entente ca unrevoke --serial FF",
+    "",
+  ]);
+});

@@ -1,0 +1,113 @@
+import type { RevocationTarget } from "../../ca-agent/control/control-state.ts";
+import { normalizeSerialNumber } from "../../mesh/identity/serial-number.ts";
+import { type SpiffeId, spiffeIdParts } from "../../mesh/identity/spiffe-id.ts";
+import { type ConnectedProxy, connectedProxies } from "../proxies/connected-proxies.ts";
+import type { ControlPlaneReplica } from "../proxies/sync-page.ts";
+import { describeTarget } from "./revocation-entries.ts";
+
+export interface RevocationQuestion {
+  readonly target: RevocationTarget;
+  readonly replicas: readonly ControlPlaneReplica[];
+  /** Of the mesh: the control plane's. */
+  readonly rootNamespace: string;
+}
+
+/** What a revocation does now. */
+export type RevocationEffect =
+  | { readonly kind: "refused"; readonly reason: string }
+  | {
+      readonly kind: "effective";
+      /** One sentence. */
+      readonly consequence: string;
+      /** The connected proxies that it refuses, `NAME.NAMESPACE`. */
+      readonly affected: readonly string[];
+      /** ISO 8601: when the certificate ends. Absent: not known, or the target is no certificate. */
+      readonly expiresAt?: string;
+      readonly warnings: readonly string[];
+    };
+
+/** Judges a revocation by what the control planes know of the connected proxies. */
+export function foreseeRevocation(question: RevocationQuestion): RevocationEffect {
+  const { target, replicas } = question;
+  const refusal = findRefusal(question);
+  if (refusal !== undefined) return { kind: "refused", reason: refusal };
+  const hit = connectedProxies(replicas).filter((one) => isAffected(one, target));
+  const expiresAt = target.kind === "serial" ? hit[0]?.proxy.certificate?.notAfter : undefined;
+  return {
+    kind: "effective",
+    consequence: CONSEQUENCES[target.kind],
+    affected: hit.map(({ proxy }) => `${proxy.pod}.${proxy.namespace}`),
+    ...(expiresAt !== undefined && { expiresAt }),
+    warnings: [...findUnread(replicas), ...findUnconnected(target, hit), ...findOwn(question, hit)],
+  };
+}
+
+/** Whether the certificate of a connected proxy is revoked by an entry. */
+export function isAffected({ proxy }: ConnectedProxy, target: RevocationTarget): boolean {
+  switch (target.kind) {
+    case "serial":
+      return proxy.certificate !== undefined && isSameNumber(proxy.certificate.serialNumber, target.serialNumber);
+    case "identity":
+      return proxy.identity === target.identity;
+    case "pod":
+      return proxy.namespace === target.namespace && proxy.pod === target.name;
+  }
+}
+
+/** Node writes `0A1B` for what is stored as `A1B`. */
+function isSameNumber(one: string, other: string): boolean {
+  return normalizeSerialNumber(one) === normalizeSerialNumber(other);
+}
+
+const CONSEQUENCES: Readonly<Record<RevocationTarget["kind"], string>> = {
+  serial: "every proxy refuses it and closes its connections; its pod replaces it at once, by its token",
+  identity:
+    "every proxy refuses all of its certificates and closes their connections, and no new one is issued, until it is lifted",
+  pod: "every proxy refuses its certificates and closes their connections, and no new one is issued to it",
+};
+
+/** The control plane's own certificate has DNS names and no identity, so nothing of it can be revoked here. */
+function findRefusal({ target, replicas, rootNamespace }: RevocationQuestion): string | undefined {
+  const isItsIdentity = target.kind === "identity" && isControlPlane(target.identity, rootNamespace);
+  const isItsPod = target.kind === "pod" && replicas.some(({ pod }) => pod === `${target.name}.${target.namespace}`);
+  if (!isItsIdentity && !isItsPod) return undefined;
+  return (
+    `${describeTarget(target)} is the control plane's own: it proves itself by its DNS names, and revoking this would ` +
+    "change nothing. If its key is in other hands, replace the root: entente ca rotate-root"
+  );
+}
+
+/** `istiod`, or that of a revision. */
+function isControlPlane(identity: SpiffeId, rootNamespace: string): boolean {
+  const { namespace, serviceAccount } = spiffeIdParts(identity);
+  return namespace === rootNamespace && /^istiod(?:-|$)/.test(serviceAccount);
+}
+
+function findUnread(replicas: readonly ControlPlaneReplica[]): readonly string[] {
+  if (replicas.length === 0) return ["there is no control plane to ask: how many proxies are affected is not known"];
+  return replicas.flatMap(({ pod, page }) =>
+    page.kind === "failed" ? [`${pod} could not be asked, so more proxies may be affected: ${page.reason}`] : [],
+  );
+}
+
+function findUnconnected(target: RevocationTarget, hit: readonly ConnectedProxy[]): readonly string[] {
+  if (hit.length > 0) return [];
+  const hint =
+    target.kind === "serial" ? "; the entry stays until it is lifted, because it is not known when it ends" : "";
+  return [`no connected proxy has this ${WORDS[target.kind]}: check the spelling${hint}`];
+}
+
+const WORDS: Readonly<Record<RevocationTarget["kind"], string>> = {
+  serial: "certificate",
+  identity: "identity",
+  pod: "name",
+};
+
+/** A serial number is replaced at once, by the pod itself. */
+function findOwn({ target, rootNamespace }: RevocationQuestion, hit: readonly ConnectedProxy[]): readonly string[] {
+  if (target.kind === "serial") return [];
+  const own = hit.filter(({ proxy }) => proxy.namespace === rootNamespace);
+  if (own.length === 0) return [];
+  const names = own.map(({ proxy }) => `${proxy.pod}.${proxy.namespace}`).join(", ");
+  return [`${names} belongs to the mesh itself: what comes in through a gateway there is cut off`];
+}

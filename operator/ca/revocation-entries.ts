@@ -1,0 +1,48 @@
+import type { ControlState, Revocation, RevocationTarget } from "../../ca-agent/control/control-state.ts";
+import { isInForce, liftRevocation } from "../../ca-agent/revocation/revocation-entries.ts";
+import { OperatorError } from "../operator-error.ts";
+
+/** `certificate 1A2B`, `identity spiffe://…`, `pod NAMESPACE/NAME`. */
+export function describeTarget(target: RevocationTarget): string {
+  switch (target.kind) {
+    case "serial":
+      return `certificate ${target.serialNumber}`;
+    case "identity":
+      return `identity ${target.identity}`;
+    case "pod":
+      return `pod ${target.namespace}/${target.name}`;
+  }
+}
+
+/** The entry in force that refuses all of what is to be revoked. */
+export function findCovering(state: ControlState, target: RevocationTarget, nowMs: number): Revocation | undefined {
+  return state.revocations.find((entry) => isInForce(entry, nowMs) && covers(entry.what, target));
+}
+
+function covers(entry: RevocationTarget, target: RevocationTarget): boolean {
+  if (describeTarget(entry) !== describeTarget(target)) return false;
+  // A certificate that was found to be a pod's is no longer revoked when the pod is not.
+  if (entry.kind === "serial") return entry.ofPod === undefined;
+  return entry.kind !== "pod" || target.kind !== "pod" || entry.uid === undefined || entry.uid === target.uid;
+}
+
+const SHOWN_ENTRIES = 5;
+
+/**
+ * The entries that lifting a target removes.
+ * @throws OperatorError `not_found`, or `not_possible` for a certificate of a pod that stays revoked
+ */
+export function checkLifting(state: ControlState, target: RevocationTarget): readonly Revocation[] {
+  const left = new Set(liftRevocation(state, target).revocations);
+  const found = state.revocations.filter((revocation) => !left.has(revocation));
+  const pod = found.flatMap(({ what }) => (what.kind === "serial" ? (what.ofPod ?? []) : []))[0];
+  if (target.kind === "serial" && pod !== undefined) {
+    const fix = `lift that of the pod: entente ca unrevoke --pod ${pod}`;
+    throw new OperatorError("not_possible", `${describeTarget(target)} is revoked because its pod is: ${fix}`);
+  }
+  if (found.length > 0) return found;
+  const names = state.revocations.map(({ what }) => describeTarget(what));
+  const more = names.length > SHOWN_ENTRIES ? ` and ${names.length - SHOWN_ENTRIES} more` : "";
+  const known = names.length === 0 ? "nothing is" : `revoked is ${names.slice(0, SHOWN_ENTRIES).join(", ")}${more}`;
+  throw new OperatorError("not_found", `${describeTarget(target)} is not revoked; ${known}`);
+}

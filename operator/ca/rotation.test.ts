@@ -1,0 +1,181 @@
+import { describe, expect, it } from "vitest";
+import { type ControlState, EMPTY_CONTROL_STATE } from "../../ca-agent/control/control-state.ts";
+import type { ControlStore } from "../../ca-agent/control/control-store.ts";
+import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
+import { followRotation, judgeRotation } from "./follow-rotation.ts";
+import type { AuthorityReplica } from "./read-authority.ts";
+import { at, authority, NOW_MS, replica, rotating, STEADY, silentReplica } from "./replica-fixture.ts";
+import { decideRotationRequest, requestRotation } from "./request-rotation.ts";
+
+const asked = (requestId: string): ControlState => ({
+  ...EMPTY_CONTROL_STATE,
+  rotation: { requestId, requestedAt: at(-1) },
+});
+const steady = (requestId: string, rolledBack: string | null = null) =>
+  authority({ rotation: { ...STEADY, requestId, rolledBack } });
+
+describe("a request to replace the root", () => {
+  it.each([
+    { name: "nothing is in progress", control: EMPTY_CONTROL_STATE, authorities: [authority()], kind: "request" },
+    { name: "the last one is done", control: asked("r1"), authorities: [steady("r1")], kind: "request" },
+    { name: "the last one was rolled back", control: asked("r1"), authorities: [steady("r1", "x")], kind: "request" },
+    { name: "one is not begun yet", control: asked("r2"), authorities: [steady("r1")], kind: "join", requestId: "r2" },
+    {
+      name: "one is in progress at any control plane",
+      control: asked("r1"),
+      authorities: [authority(), rotating("signing", { requestId: "r1" })],
+      kind: "join",
+      requestId: "r1",
+    },
+    {
+      name: "one is in progress because of the root's age",
+      control: EMPTY_CONTROL_STATE,
+      authorities: [rotating("published")],
+      kind: "join",
+      requestId: null,
+    },
+  ])("is a $kind if $name", ({ control, authorities, ...expected }) => {
+    const { name: _, ...decision } = expected;
+    expect(decideRotationRequest(control, authorities)).toEqual(decision);
+  });
+
+  it.each([
+    { name: "no control plane could be asked", authorities: [], message: "nothing was requested" },
+    {
+      name: "the root is the operator's own",
+      authorities: [authority(), authority({ rotation: null })],
+      message: /operator's own .*both roots in root-cert\.pem.*the new root alone/,
+    },
+  ])("is refused if $name", ({ authorities, message }) => {
+    expect(() => decideRotationRequest(EMPTY_CONTROL_STATE, authorities)).toThrow(message);
+  });
+
+  it("by two callers at once is one", async () => {
+    let stored = EMPTY_CONTROL_STATE;
+    // Each change is made twice, as after a conflict, and on what the other caller has stored in between.
+    const store: ControlStore = {
+      read: async () => stored,
+      update: async (change) => {
+        change(stored);
+        await Promise.resolve();
+        stored = change(stored);
+        return stored;
+      },
+    };
+    const request = (requestId: string) => requestRotation(store, [authority()], { requestId, requestedAt: at(0) });
+    const both = await Promise.all([request("a"), request("b")]);
+    expect(both).toEqual([
+      { requestId: "a", isNew: true },
+      { requestId: "a", isNew: false },
+    ]);
+    expect(stored.rotation?.requestId).toBe("a");
+  });
+});
+
+describe("the progress of a rotation", () => {
+  it.each<{ name: string; replicas: readonly AuthorityReplica[]; kind: string; text: string }>([
+    { name: "requested", replicas: [replica("a")], kind: "running", text: "the control planes have not begun yet" },
+    {
+      name: "published",
+      replicas: [replica("a", rotating("published", { requestId: "r", waiting: "1 of 2 proxies" }))],
+      kind: "running",
+      text: "published for 3m; waits: 1 of 2 proxies",
+    },
+    {
+      name: "done at one control plane, and still in a phase at another one",
+      replicas: [replica("a", steady("r")), replica("b", rotating("signing", { requestId: "r" }))],
+      kind: "running",
+      text: "signing",
+    },
+    {
+      name: "done at one control plane, and not read by another one",
+      replicas: [replica("a", steady("r")), replica("b")],
+      kind: "running",
+      text: "not yet read by b.istio-system",
+    },
+    { name: "done", replicas: [replica("a", steady("r")), silentReplica("b")], kind: "done", text: "done" },
+    {
+      name: "rolled back",
+      replicas: [replica("a", steady("r", "proxies reject it"))],
+      kind: "failed",
+      text: "rolled back, the old root signs: proxies reject it",
+    },
+    {
+      name: "rolled back, and the certificates of the new root are still trusted",
+      replicas: [
+        replica("a", authority({ rotation: { ...STEADY, phase: "withdrawing", requestId: "r", rolledBack: "x" } })),
+      ],
+      kind: "failed",
+      text: "rolled back, the old root signs: x",
+    },
+    {
+      name: "another one rolled back before it",
+      replicas: [replica("a", steady("before", "x"))],
+      kind: "running",
+      text: "not begun yet",
+    },
+    {
+      name: "unknown",
+      replicas: [silentReplica("a")],
+      kind: "running",
+      text: "no control plane can be asked: a.istio-system: connection refused",
+    },
+  ])("is $kind if it is $name", ({ replicas, kind, text }) => {
+    expect(judgeRotation("r", replicas, NOW_MS)).toMatchObject({ kind, text: expect.stringContaining(text) });
+  });
+
+  /** What is printed while a rotation goes through these states, one a round. */
+  async function follow(rounds: readonly (readonly AuthorityReplica[])[], timeoutMs?: number) {
+    const clock = new FakeClock();
+    const lines: string[] = [];
+    let round = 0;
+    const outcome = await followRotation({
+      requestId: "r",
+      read: async () => rounds[Math.min(round, rounds.length - 1)] ?? [],
+      onProgress: (line) => lines.push(line),
+      timeoutMs,
+      clock,
+      pause: async (delayMs) => {
+        round += 1;
+        await clock.advance(delayMs);
+      },
+      signal: new AbortController().signal,
+    });
+    return { lines, outcome, round };
+  }
+
+  it("is followed to its end, with a line for each stage and not for each round", async () => {
+    const waits = (waiting: string) => [replica("a", rotating("published", { requestId: "r", since: null, waiting }))];
+    const { lines, outcome } = await follow([
+      [replica("a")],
+      [replica("a")],
+      waits("2 left"),
+      waits("1 left"),
+      [replica("a", rotating("signing", { requestId: "r", since: null }))],
+      [replica("a", steady("r"))],
+    ]);
+    expect(outcome.kind).toBe("done");
+    expect(lines).toEqual([expect.stringContaining("not begun"), "published; waits: 2 left", "signing"]);
+  });
+
+  it("is said again after a minute, if the line has changed", async () => {
+    const rounds = Array.from({ length: 40 }, (_, index) => [
+      replica("a", rotating("published", { requestId: "r", since: null, waiting: `${100 - index} left` })),
+    ]);
+    const { lines } = await follow([...rounds, [replica("a", steady("r"))]]);
+    expect(lines).toEqual(["published; waits: 100 left", "published; waits: 70 left"]);
+  });
+
+  it("is followed no longer than asked", async () => {
+    const { outcome, round } = await follow([[replica("a")]], 5000);
+    expect([outcome.kind, round]).toEqual(["running", 3]);
+  });
+
+  it("ends with the reason if it is rolled back", async () => {
+    const { outcome } = await follow([
+      [replica("a", rotating("published", { requestId: "r" }))],
+      [replica("a", steady("r", "x"))],
+    ]);
+    expect(outcome).toMatchObject({ kind: "failed", text: expect.stringContaining("x") });
+  });
+});
