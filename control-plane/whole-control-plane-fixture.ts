@@ -13,7 +13,7 @@ import { type ControlPlaneOptions, startControlPlane } from "./start-control-pla
 
 const HOUR_MS = 3_600_000;
 
-async function findFreePort(): Promise<number> {
+export async function findFreePort(): Promise<number> {
   const server = createServer();
   const port = await listen(server, { port: 0, host: "127.0.0.1", onError: () => undefined });
   await new Promise((resolve) => server.close(resolve));

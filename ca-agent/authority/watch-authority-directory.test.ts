@@ -10,7 +10,7 @@ import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import { textsOf } from "./authority-fixture.ts";
 import type { LiveAuthority } from "./live-authority.ts";
 import { openAuthority } from "./open-authority.ts";
-import { watchAuthorityDirectory } from "./watch-authority-directory.ts";
+import { type AuthorityWatch, watchAuthorityDirectory } from "./watch-authority-directory.ts";
 
 const oldRoot = mintRoot({ commonName: "old" });
 const newRoot = mintRoot({ commonName: "new" });
@@ -19,7 +19,7 @@ let folder: string;
 let clock: FakeClock;
 let log: RecordingLogger;
 let authority: LiveAuthority;
-let stop: () => void;
+let watch: AuthorityWatch;
 let version = 0;
 
 /** As the kubelet: a new directory, and the link `..data` replaced in one step. */
@@ -43,10 +43,10 @@ beforeEach(async () => {
   mount(textsOf({ signer: oldRoot, roots: [oldRoot] }));
   const deps = { trustDomain, clock, log, randomBytes };
   authority = await openAuthority({ directory: folder, ...deps });
-  stop = watchAuthorityDirectory(authority, folder, deps);
+  watch = watchAuthorityDirectory(authority, folder, deps);
 });
 afterEach(() => {
-  stop();
+  watch.stop();
   rmSync(folder, { recursive: true, force: true });
 });
 
@@ -101,4 +101,11 @@ it("files that are removed change nothing; once restored, later changes are foll
   mount(textsOf({ signer: newRoot, roots: [oldRoot, newRoot] }));
   await follow("the authority has changed");
   expect(log.find("stays in force")).toEqual([]);
+});
+
+it("a change of this process's own comes into force at once", async () => {
+  mount(textsOf({ signer: newRoot, roots: [oldRoot, newRoot] }));
+  watch.lookNow();
+  while (authority.roots().length < 2) await new Promise((resolve) => setTimeout(resolve, 2));
+  expect(clock.monotonicMs()).toBe(0);
 });

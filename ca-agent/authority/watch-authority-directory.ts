@@ -1,6 +1,6 @@
 import { hash } from "node:crypto";
 import { MeshError } from "../../mesh/mesh-error.ts";
-import type { Timer } from "../../mesh/runtime.ts";
+import { WakeUp } from "../../net/wake-up.ts";
 import { type AdoptFilesDeps, adoptFiles, reportRefused } from "./adopt-files.ts";
 import type { AuthorityFiles } from "./authority-files.ts";
 import type { LiveAuthority } from "./live-authority.ts";
@@ -9,13 +9,23 @@ import { readDirectoryAuthority } from "./open-authority.ts";
 /** Reading four small files costs nothing, and needs no watch that could miss the kubelet's swap of a link. */
 const POLL_MS = 5000;
 
+export interface AuthorityWatch {
+  /** Does not wait for the next look: this process has written. */
+  lookNow(): void;
+  stop(): void;
+}
+
 /**
- * Follows the files of a directory, plugged in or the mesh's own root: changed ones come into force within seconds, without a restart. Files that
- * are removed change nothing while the authority runs. Returns a function that stops it.
+ * Follows the files of a directory, plugged in or the mesh's own root: changed ones come into force within seconds, without
+ * a restart. Files that are removed change nothing while the authority runs.
  */
-export function watchAuthorityDirectory(authority: LiveAuthority, directory: string, deps: AdoptFilesDeps): () => void {
-  let timer: Timer | undefined;
-  let isStopped = false;
+export function watchAuthorityDirectory(
+  authority: LiveAuthority,
+  directory: string,
+  deps: AdoptFilesDeps,
+): AuthorityWatch {
+  const wakeUp = new WakeUp();
+  const stop = new AbortController();
   let seen: string | undefined;
   const check = async (): Promise<void> => {
     const found = await readDirectoryAuthority(directory).catch((caught: unknown) => MeshError.from(caught));
@@ -26,16 +36,15 @@ export function watchAuthorityDirectory(authority: LiveAuthority, directory: str
     if (found instanceof MeshError) reportRefused(found, deps);
     else await adoptFiles(authority, found, deps);
   };
-  const wait = (): void => {
-    if (isStopped) return;
-    const onFault = (caught: unknown): void => reportRefused(caught, deps);
-    timer = deps.clock.setTimeout(() => void check().catch(onFault).then(wait), POLL_MS);
+  const follow = async (): Promise<void> => {
+    for (;;) {
+      await wakeUp.wait(deps.clock, POLL_MS, stop.signal);
+      if (stop.signal.aborted) return;
+      await check().catch((caught: unknown) => reportRefused(caught, deps));
+    }
   };
-  wait();
-  return () => {
-    isStopped = true;
-    timer?.cancel();
-  };
+  void follow();
+  return { lookNow: () => wakeUp.wake(), stop: () => stop.abort() };
 }
 
 function describeVersion(found: AuthorityFiles | MeshError | undefined): string {

@@ -82,12 +82,12 @@ async function startFromFiles(
   { settings: { trustDomain }, clock, log, registry, onWaiting, signal }: IdentityDeps,
 ): Promise<Identity> {
   const authority = await openAuthority({ directory: caDirectory, trustDomain, clock, log });
-  const stopWatching = watchAuthorityDirectory(authority, caDirectory, {
+  const watch = watchAuthorityDirectory(authority, caDirectory, {
     ...{ trustDomain, clock, log, randomBytes },
     onChange: createIdentityMetrics(registry).authorityChanged,
   });
   const stop = (): void => {
-    stopWatching();
+    watch.stop();
     authority.stop();
   };
   signal.addEventListener("abort", stop, { once: true });
@@ -97,7 +97,7 @@ async function startFromFiles(
     authenticator: createJwtAuthenticator({ jwksFile, issuer, trustDomain, clock, log }),
     control: await followFileControl({ directory: caDirectory, ...followed }),
     controlStore: createFileControlStore(caDirectory),
-    authorityStore: createDirectoryStore({ directory: caDirectory, clock, log }),
+    authorityStore: createDirectoryStore({ directory: caDirectory, clock, log, onStored: watch.lookNow }),
     lists: await followDirectoryLists(caDirectory, { authority, ...followed }),
   };
 }

@@ -1,6 +1,4 @@
 import { randomBytes } from "node:crypto";
-import { connect, createServer } from "node:net";
-import { pipeline } from "node:stream";
 import { afterEach, expect, it } from "vitest";
 import { createConfigMapControlStore } from "../../ca-agent/control/config-map-control-store.ts";
 import { fingerprintOf, type RotationState, trustedRoots } from "../../ca-agent/rotation/rotation-state.ts";
@@ -8,9 +6,9 @@ import { createSecretStore } from "../../ca-agent/rotation/storage/secret-store.
 import type { KubernetesApi } from "../../kubernetes/kubernetes-api.ts";
 import { systemClock } from "../../mesh/runtime.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
-import { listen } from "../../net/listen.ts";
 import { type ClusterPod, IdentityCluster, ROOT_NAMESPACE } from "../identity/cluster-identity-fixture.ts";
 import { type StartedControlPlane, startWholeControlPlane } from "../whole-control-plane-fixture.ts";
+import { startTestService } from "./test-service-fixture.ts";
 import { TrustingSidecars } from "./trusting-sidecars-fixture.ts";
 
 const cleanup = new Cleanup();
@@ -30,7 +28,6 @@ class RotatingMesh {
   readonly controlPlanes: StartedControlPlane[] = [];
   readonly #api: KubernetesApi;
   readonly #pods: ClusterPod[] = [];
-  #connections = 0;
   #started = 0;
   #port = 0;
 
@@ -41,7 +38,8 @@ class RotatingMesh {
 
   static async start(controlPlanes: number): Promise<RotatingMesh> {
     const mesh = new RotatingMesh(await IdentityCluster.start(cleanup));
-    mesh.#port = await mesh.#startService();
+    const portsOf = () => mesh.controlPlanes.map(({ address }) => Number(address.split(":")[1]));
+    mesh.#port = await startTestService(cleanup, portsOf);
     for (let count = 0; count < controlPlanes; count += 1) await mesh.addControlPlane();
     for (const name of ["hello", "world", "third"]) await mesh.addSidecar(await mesh.createPod(name));
     await mesh.untilSettled();
@@ -113,18 +111,6 @@ class RotatingMesh {
       if (published !== mounted) await Promise.all(this.#pods.map((pod) => pod.mount()));
       mounted = published;
     }
-  }
-
-  /** As the Service `istiod`: each connection goes to the next control plane. */
-  async #startService(): Promise<number> {
-    const server = createServer((client) => {
-      const target = this.controlPlanes[this.#connections % this.controlPlanes.length];
-      this.#connections += 1;
-      const upstream = connect(Number(target?.address.split(":")[1]), "127.0.0.1");
-      pipeline(client, upstream, client, () => undefined);
-    });
-    cleanup.add(() => new Promise<void>((resolve) => void server.close(() => resolve())));
-    return await listen(server, { port: 0, host: "127.0.0.1", onError: () => undefined });
   }
 }
 

@@ -47,7 +47,7 @@ async function start(): Promise<Running> {
   const log = new RecordingLogger();
   const deps = { trustDomain: TRUST_DOMAIN, clock, log, randomBytes };
   const authority = await openAuthority({ directory, ...deps });
-  stops.push(watchAuthorityDirectory(authority, directory, deps));
+  stops.push(watchAuthorityDirectory(authority, directory, deps).stop);
   return { authority, log };
 }
 

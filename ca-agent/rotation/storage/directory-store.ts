@@ -17,6 +17,8 @@ export interface DirectoryStoreOptions {
   readonly directory: string;
   readonly clock: Clock;
   readonly log: Logger;
+  /** Called when a next state was stored. */
+  readonly onStored?: () => void;
   /** @default the system's */
   readonly files?: StoreFiles;
 }
@@ -117,6 +119,7 @@ class DirectorySwap {
       );
     });
     if (!isOurs || (await this.#isOvertaken(next.revision, path))) return "conflict";
+    this.#options.onStored?.();
     await tidyOwnDirectory(this.#options);
     return "stored";
   }
