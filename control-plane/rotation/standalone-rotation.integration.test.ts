@@ -87,6 +87,7 @@ class StandaloneMesh {
 
   async until(phase: RotationState["kind"]): Promise<RotationState> {
     await this.sidecars.until(async () => (await this.state()).kind === phase);
+    await this.sidecars.shakeHands();
     return await this.state();
   }
 

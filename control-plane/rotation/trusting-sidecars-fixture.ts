@@ -23,9 +23,6 @@ export class TrustingSidecars {
   readonly all: WorkloadTls[] = [];
   /** Why one did not trust another, at any moment. */
   readonly faults = new Set<string>();
-  handshakes = 0;
-  /** Those that have had a certificate. */
-  readonly #begun = new Set<WorkloadTls>();
   #looks = 0;
   readonly #cleanup: Cleanup;
 
@@ -63,29 +60,39 @@ export class TrustingSidecars {
     });
   }
 
+  /** A handshake of each of them with each, by OpenSSL. */
+  async shakeHands(): Promise<void> {
+    for (const [client, server] of this.#pairs()) await this.#shake(client, server);
+  }
+
   async #look(): Promise<void> {
+    const pairs = this.#pairs();
+    for (const [verifier, peer] of pairs) this.#note(findFault(verifier, peer));
     this.#looks += 1;
-    for (const sidecar of this.all) if (sidecar.source.current() !== undefined) this.#begun.add(sidecar);
-    const begun = [...this.#begun];
-    const pairs = begun.flatMap((one) => begun.map((other) => [one, other] as const));
-    for (const [verifier, peer] of pairs) {
-      const fault = findFault(verifier.source.current(), peer.source.current());
-      if (fault !== undefined) this.faults.add(fault);
-    }
     const pair = pairs[Math.floor(this.#looks / LOOKS_PER_HANDSHAKE) % pairs.length];
-    if (this.#looks % LOOKS_PER_HANDSHAKE !== 0 || pair === undefined) return;
-    const [client, server] = [pair[0].source.current(), pair[1].source.current()];
-    if (client === undefined || server === undefined) return;
+    if (this.#looks % LOOKS_PER_HANDSHAKE === 0 && pair !== undefined) await this.#shake(...pair);
+  }
+
+  /** Without those whose certificate has expired: on a busy machine one of seconds does, and that is no lack of trust. */
+  #pairs(): readonly (readonly [SecureMaterial, SecureMaterial])[] {
+    const materials = this.all.flatMap(({ source }) => source.current() ?? []);
+    return materials.flatMap((one) => materials.map((other) => [one, other] as const));
+  }
+
+  async #shake(client: SecureMaterial, server: SecureMaterial): Promise<void> {
     const fault = await shakeHands(client, server);
-    this.handshakes += 1;
+    const isExpired = systemClock.now() > Math.min(client.notAfterMs, server.notAfterMs);
+    if (!isExpired) this.#note(fault);
+  }
+
+  #note(fault: string | undefined): void {
     if (fault !== undefined) this.faults.add(fault);
   }
 }
 
 /** Our own verdict. */
-function findFault(own: SecureMaterial | undefined, theirs: SecureMaterial | undefined): string | undefined {
-  if (own === undefined || theirs === undefined) return "a sidecar has no certificate";
-  const nowMs = systemClock.now();
+function findFault(own: SecureMaterial, theirs: SecureMaterial): string | undefined {
+  const nowMs = Math.min(systemClock.now(), own.notAfterMs, theirs.notAfterMs);
   const verdict = verifyPeer({ certificates: theirs.certificates, sessionReused: false, ...own.trust, nowMs });
   return verdict.kind === "trusted" ? undefined : verdict.message;
 }
