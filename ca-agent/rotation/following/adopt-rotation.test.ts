@@ -208,11 +208,18 @@ describe("a going back that would cut the mesh is refused, with the way to do it
     expect(authority.roots()).toEqual([OLD.certificatePem]);
   });
 
-  it("and is followed to a state in which both are trusted", async () => {
-    await openIn(SIGNING);
-    expect(await follow(PUBLISHED)).toBe("in_force");
-    expect(signer()).toBe(OLD);
+  it.each([
+    { name: "at once, while the old root is trusted", from: SIGNING, to: PUBLISHED, first: OLD, later: OLD },
+    { name: "that publishes the old root again before it signs", from: DONE, to: PUBLISHED, first: NEW, later: OLD },
+    { name: "in which the same root signs", from: DONE, to: SIGNING, first: NEW, later: NEW },
+  ])("and is followed to a state in which both are trusted: $name", async ({ from, to, first, later }) => {
+    await openIn(from);
+    expect(await follow(to)).toBe("in_force");
     expect(authority.roots()).toHaveLength(2);
+    expect(signer()).toBe(first);
+    await clock.advance(PUBLISH_MS);
+    expect(signer()).toBe(later);
+    expect(authority.revision()).toBe(to.revision);
   });
 });
 

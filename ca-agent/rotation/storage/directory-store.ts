@@ -61,9 +61,10 @@ export function createDirectoryStore(options: DirectoryStoreOptions): AuthorityS
 export async function tidyOwnDirectory({ directory, clock, log, files }: DirectoryStoreOptions): Promise<void> {
   const remove = (files ?? SYSTEM_FILES).remove;
   try {
-    const [newest, ...older] = await listGenerations(directory);
+    // By what was read, not by name: an empty directory of a later name must not cost the key that counts.
+    const counting = (await readOwnDirectory(directory))?.generation.number ?? 0;
+    const older = (await listGenerations(directory)).filter(({ number }) => number < counting);
     for (const generation of older) await remove(keyOrWhole(generation));
-    if (newest === undefined) return;
     const drafts = (await readdir(directory)).filter((name) => name.startsWith(DRAFT_PREFIX));
     for (const path of drafts.map((name) => join(directory, name))) {
       const { mtimeMs } = await stat(path);
@@ -147,8 +148,8 @@ class DirectorySwap {
 
   /** While we were slow, others may have gone on from the state that we replace, and removed its generations. */
   async #isOvertaken(revision: number, path: string): Promise<boolean> {
-    const [newest] = await listGenerations(this.#options.directory);
-    if (newest === undefined || newest.number === revision) return false;
+    const own = await readOwnDirectory(this.#options.directory);
+    if (own?.generation.number === revision) return false;
     await this.#files.remove(path);
     return true;
   }
