@@ -1,8 +1,14 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { KINDS } from "../kubernetes/kinds.ts";
+import { mintRoot } from "../mesh/identity/mint-certificate-fixture.ts";
+import { parseTrustDomain } from "../mesh/identity/spiffe-id.ts";
+import { RecordingLogger } from "../mesh/recording-logger-fixture.ts";
+import { TEST_SETTINGS } from "../mesh/resources/resource-set-fixture.ts";
+import { systemClock } from "../mesh/runtime.ts";
 import { Cleanup } from "../net/cleanup-fixture.ts";
 import { ask } from "../net/http-fixture.ts";
 import { until } from "../net/until-fixture.ts";
+import { startWorkloadTls } from "../proxy/tls/workload-tls.ts";
 import { IdentityCluster, ROOT_NAMESPACE } from "./identity/cluster-identity-fixture.ts";
 import { startWholeControlPlane } from "./whole-control-plane-fixture.ts";
 
@@ -62,5 +68,24 @@ describe("a control plane in a cluster", () => {
     const running = { ...pod.object, metadata, status: { phase: "Running", podIP: "127.0.0.1" } };
     cluster.server.cluster.replace(KINDS.pods, running, { subresource: "status" });
     await expect.poll(() => pod.renew(address, pair).catch(() => []), { timeout: 5000 }).toHaveLength(2);
+  });
+
+  it("sends the foreign trust domains of its settings to sidecars", async () => {
+    const cluster = await IdentityCluster.start(cleanup);
+    const [trustDomains, foreign] = [[parseTrustDomain("there.example")], mintRoot({ commonName: "foreign" })];
+    const caCertificates = [{ kind: "pem", trustDomains, roots: [foreign.pem] }] as const;
+    const settings = { ...TEST_SETTINGS, caCertificates };
+    const { address, ready } = await startWholeControlPlane(cluster, cleanup, { settings });
+    await ready;
+    const pod = cluster.createPod("hello");
+    await pod.mount();
+    const { name, namespace = "" } = pod.object.metadata;
+    const sidecar = await startWorkloadTls({
+      ...{ address, ...pod.files, identity: pod.identity, workload: { namespace, name }, version: "test" },
+      ...{ clock: systemClock, random: Math.random, log: new RecordingLogger() },
+    });
+    cleanup.add(() => sidecar.close());
+    const domainsOf = () => sidecar.source.current()?.trust.federated?.map(({ trustDomain }) => trustDomain);
+    await expect.poll(domainsOf, { timeout: 5000 }).toEqual(trustDomains);
   });
 });

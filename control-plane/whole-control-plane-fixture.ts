@@ -1,5 +1,6 @@
 /** For tests: the whole control plane of a cluster, assembled as it ships. */
 import { createServer } from "node:net";
+import type { MeshSettings } from "../mesh/mesh-settings.ts";
 import { RecordingLogger } from "../mesh/recording-logger-fixture.ts";
 import { TEST_SETTINGS } from "../mesh/resources/resource-set-fixture.ts";
 import { systemClock } from "../mesh/runtime.ts";
@@ -29,6 +30,8 @@ export interface WholeControlPlaneOptions {
   readonly maxLifetimeMs?: number;
   /** Of the mesh's own root. */
   readonly rotation?: RotationTuning;
+  /** @default TEST_SETTINGS */
+  readonly settings?: MeshSettings;
 }
 
 export interface AssembledControlPlane {
@@ -63,11 +66,11 @@ export async function startWholeControlPlane(
 }
 
 type AssembledOptions = Pick<ControlPlaneOptions, "source" | "identity"> &
-  Pick<WholeControlPlaneOptions, "maxLifetimeMs" | "rotation">;
+  Pick<WholeControlPlaneOptions, "maxLifetimeMs" | "rotation" | "settings">;
 
 /** The same with any source and identity. */
 export async function startAssembled(
-  { maxLifetimeMs = HOUR_MS, rotation, ...parts }: AssembledOptions,
+  { maxLifetimeMs = HOUR_MS, rotation, settings = TEST_SETTINGS, ...parts }: AssembledOptions,
   cleanup: Cleanup,
 ): Promise<AssembledControlPlane> {
   const signal = new AbortController();
@@ -77,7 +80,7 @@ export async function startAssembled(
     {
       ...parts,
       ...{ defaultLifetimeMs: maxLifetimeMs, maxLifetimeMs, ...(rotation && { rotation }), port, metricsPort },
-      ...{ version: "test", settings: fixedSettings(TEST_SETTINGS) },
+      ...{ version: "test", settings: fixedSettings(settings) },
       dnsNames: servingNames(ROOT_NAMESPACE, undefined),
     },
     { clock: systemClock, random: Math.random, log, signal: signal.signal },
