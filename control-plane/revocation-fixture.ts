@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { createClient } from "@connectrpc/connect";
 import { exportJWK, SignJWT } from "jose";
+import { type MintedAuthority, textsOf } from "../ca-agent/authority/authority-fixture.ts";
 import { createConfigMapControlStore } from "../ca-agent/control/config-map-control-store.ts";
 import type { RevocationTarget } from "../ca-agent/control/control-state.ts";
 import type { ControlStore } from "../ca-agent/control/control-store.ts";
@@ -36,15 +37,25 @@ export interface RevocationMesh {
   start(): Promise<AssembledControlPlane>;
 }
 
+interface FileMesh extends RevocationMesh {
+  /** A file of the authority's directory. */
+  write(name: string, text: string): void;
+}
+
 const ISSUER = "https://kubernetes.default.svc";
 
-/** Without Kubernetes: files alone. */
-export async function createFileMesh(cleanup: Cleanup): Promise<RevocationMesh> {
+/**
+ * Without Kubernetes: files alone.
+ * @param authority an operator's own. @default a root that the control plane creates
+ */
+export async function createFileMesh(cleanup: Cleanup, authority?: MintedAuthority): Promise<FileMesh> {
   const folder = mkdtempSync(join(tmpdir(), "entente-revocation-"));
   cleanup.add(() => rmSync(folder, { recursive: true, force: true }));
   const [caDirectory, manifests, jwksFile] = ["ca", "manifests", "jwks.json"].map((name) => join(folder, name));
   if (caDirectory === undefined || manifests === undefined || jwksFile === undefined) throw new TypeError();
   for (const directory of [caDirectory, manifests]) mkdirSync(directory, { mode: 0o700 });
+  const write = (name: string, text: string): void => writeFileSync(join(caDirectory, name), text, { mode: 0o600 });
+  for (const [name, text] of Object.entries(authority === undefined ? {} : textsOf(authority))) write(name, text);
   const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   writeFileSync(jwksFile, JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: "k" }] }));
   const options = {
@@ -53,7 +64,8 @@ export async function createFileMesh(cleanup: Cleanup): Promise<RevocationMesh> 
   } as const;
   return {
     store: createFileControlStore(caDirectory),
-    damage: async () => writeFileSync(join(caDirectory, "entente-ca.900.json"), '{"revocations":[', { mode: 0o600 }),
+    damage: async () => write("entente-ca.900.json", '{"revocations":['),
+    write,
     addPod: (name) => {
       const metadata = { name: `${name}-1`, namespace: "ns1" };
       const pod = { apiVersion: "v1", kind: "Pod", metadata, spec: { serviceAccountName: name } };
@@ -70,7 +82,9 @@ export async function createFileMesh(cleanup: Cleanup): Promise<RevocationMesh> 
         .setIssuedAt()
         .setExpirationTime("1h")
         .sign(privateKey),
-    roots: async () => readFileSync(join(caDirectory, "self-signed", "ca-cert.pem"), "utf8"),
+    roots: async () =>
+      authority?.roots.map(({ pem }) => pem).join("") ??
+      readFileSync(join(caDirectory, "self-signed", "ca-cert.pem"), "utf8"),
     start: async () => await startAssembled(options, cleanup),
   };
 }

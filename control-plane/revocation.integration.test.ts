@@ -2,6 +2,8 @@ import { X509Certificate } from "node:crypto";
 import { ConnectError } from "@connectrpc/connect";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { RevocationTarget } from "../ca-agent/control/control-state.ts";
+import { mintRoot } from "../mesh/identity/mint-certificate-fixture.ts";
+import { formatListPem, mintRevocationList } from "../mesh/identity/mint-revocation-list-fixture.ts";
 import { parseSpiffeId } from "../mesh/identity/spiffe-id.ts";
 import { Cleanup } from "../net/cleanup-fixture.ts";
 import { ask } from "../net/http-fixture.ts";
@@ -150,4 +152,42 @@ describe.each([
     await until(async () => (await page()).includes("is not JSON"));
     expect(await page()).toMatch(/^503 /);
   });
+});
+
+describe("an operator's revocation list", () => {
+  const root = mintRoot({ commonName: "operator's root" });
+  const signer = mintRoot({ commonName: "signer of the mesh", issuer: root });
+  const listOf = (issuer: typeof root, serialNumber: string, thisUpdate = new Date("2026-01-01T00:00:00Z")): string =>
+    formatListPem(mintRevocationList({ issuer, entries: [{ serialNumber }], thisUpdate }));
+
+  it("is in force beside the cacerts files, for the leaf or the authority above it; one that cannot be verified starts nothing", async () => {
+    const mesh = await createFileMesh(cleanup, { signer, roots: [root] });
+    const plane = await mesh.start();
+    await plane.ready;
+    const [kept, stolen] = [await join(mesh, "kept", plane.address), await join(mesh, "stolen", plane.address)];
+    const [stream, other] = await Promise.all(
+      [stolen, kept].map(({ workload, pair }) => workload.stream(plane.address, pair, end.signal)),
+    );
+    const leaf = serialNumberOf(stolen.pair);
+    mesh.write("ca-crl.pem", listOf(signer, leaf));
+    const { revocations } = (await other?.proxy.trustBundle()) ?? {};
+    expect(revocations?.certificates).toEqual([
+      { serialNumber: leaf, issuer: expect.stringMatching(/^[0-9a-f]{64}$/) },
+    ]);
+    await stream?.closed;
+    expect(await outcome(stolen.workload.renew(plane.address, stolen.pair))).toBe(REFUSED);
+    expect(await outcome(stolen.workload.request(plane.address, stolen.pair))).toBe("served");
+    expect(await outcome(kept.workload.renew(plane.address, kept.pair))).toBe("served");
+
+    mesh.write("ca-crl.pem", listOf(signer, leaf) + listOf(root, signer.certificate.serialNumber));
+    await other?.closed;
+    expect(await outcome(kept.workload.stream(plane.address, kept.pair, end.signal))).toContain("is revoked");
+
+    mesh.write("ca-crl.pem", listOf(mintRoot(), leaf));
+    await plane.log.seen("the revocation lists are refused; the last ones stay in force");
+    expect(await outcome(stolen.workload.renew(plane.address, stolen.pair))).toBe(REFUSED);
+    const next = await mesh.start();
+    await next.log.seen("the control plane waits for usable ones");
+    expect((await ask(next.metricsPort, { path: "/ready" })).status).toBe(503);
+  }, 30_000);
 });

@@ -59,7 +59,7 @@ async function createAuthority(key: KeyObject): Promise<Authority> {
 function createCaller(authority: Authority): (csr: string) => Promise<unknown> {
   const peer = {
     ...({ kind: "verified", identity, notAfterMs: clock.now() + lifetimeMs, address: "10.0.0.7" } as const),
-    certificate: { serialNumber: "1A2B", rootFingerprint: "00:11" },
+    certificate: { serialNumber: "1A2B", rootFingerprint: "00:11", authorities: [] },
   };
   const authenticator = {
     authenticate: () => Promise.reject(new Error("a certificate needs no token")),

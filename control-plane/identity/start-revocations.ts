@@ -43,6 +43,8 @@ export interface RevocationParts {
   current(): Revocations;
   /** The same, for the control plane's own listener. */
   index(): RevocationIndex;
+  /** Whether a certificate with such a serial number, or the identity, is revoked. The index knows of which issuer. */
+  concern(peer: VerifiedPeer): boolean;
   /** Calls the listener after each change. Returns the function that unsubscribes. */
   subscribe(listener: () => void): () => void;
   /** For the issuing service. */
@@ -70,9 +72,9 @@ export function startRevocations(options: RevocationOptions): RevocationParts {
     isPodThere: (pod: PodName) => pods.isThere(pod),
   });
   startTidyRevocations({ ...options, store, facts });
-  let index = indexRevocations(live.current());
+  let revoked = lookUp(live.current());
   live.subscribe(() => {
-    index = indexRevocations(live.current());
+    revoked = lookUp(live.current());
   });
   const record = (of: readonly PodName[], serialNumber: string, notAfterMs: number): void => {
     for (const pod of of) issued.record({ serialNumber, notAfterMs, pod }, clock.now());
@@ -83,7 +85,9 @@ export function startRevocations(options: RevocationOptions): RevocationParts {
   ];
   return {
     current: () => live.current(),
-    index: () => index,
+    index: () => revoked.index,
+    concern: ({ identity, certificate: { serialNumber, authorities } }) =>
+      revoked.identities.has(identity) || [serialNumber, ...authorities].some((one) => revoked.serialNumbers.has(one)),
     subscribe: (listener) => live.subscribe(listener),
     issuing: {
       findRevoked: (caller) => live.findRevoked(caller),
@@ -99,6 +103,14 @@ export function startRevocations(options: RevocationOptions): RevocationParts {
       const of = [pods.complete({ namespace, name }), ...pods.at(caller.identity, caller.address)];
       record(of, caller.certificate.serialNumber, caller.notAfterMs);
     },
+  };
+}
+
+function lookUp(revocations: Revocations) {
+  return {
+    index: indexRevocations(revocations),
+    serialNumbers: new Set(revocations.certificates.map(({ serialNumber }) => serialNumber)),
+    identities: new Set(revocations.identities),
   };
 }
 

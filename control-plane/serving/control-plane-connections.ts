@@ -1,6 +1,6 @@
 import type { Http2Session, ServerHttp2Session } from "node:http2";
 import type { Socket } from "node:net";
-import { formatCaller, type PeerContext } from "../../mesh/api/peer-context.ts";
+import { formatCaller, type PeerContext, type VerifiedPeer } from "../../mesh/api/peer-context.ts";
 import type { Clock, Logger, Timer } from "../../mesh/runtime.ts";
 import { plainAddress } from "../../net/client-address.ts";
 import { startWallTimer } from "../../net/wall-timer.ts";
@@ -32,8 +32,11 @@ export interface ControlPlaneConnections {
   established(session: ServerHttp2Session, peer: PeerContext): void;
   /** The current peer. A certificate that has expired since the handshake no longer counts. */
   peerOf(session: Http2Session | undefined): PeerContext;
-  /** Judges all verified peers again, a few at a time, and ends the connections of those that no longer are. */
-  judgeAgain(judge: (session: ServerHttp2Session) => PeerContext): void;
+  /**
+   * Judges verified peers again, a few at a time, and ends the connections of those that no longer are.
+   * @param isConcerned a cheap look at each, before its signatures are verified. @default every peer is
+   */
+  judgeAgain(judge: (session: ServerHttp2Session) => PeerContext, isConcerned?: (peer: VerifiedPeer) => boolean): void;
   readonly size: number;
   /**
    * Closes all connections, one after another within `closeSpreadMs`: thousands of clients must not connect elsewhere in
@@ -128,8 +131,15 @@ class TrackedConnections implements ControlPlaneConnections {
     return { kind: "anonymous", reason, address: peer.address };
   }
 
-  judgeAgain(judge: (session: ServerHttp2Session) => PeerContext): void {
-    const due = [...this.#verified.values()].flatMap((open) => [...open]);
+  judgeAgain(
+    judge: (session: ServerHttp2Session) => PeerContext,
+    isConcerned: (peer: VerifiedPeer) => boolean = () => true,
+  ): void {
+    const open = [...this.#verified.values()].flatMap((ofCaller) => [...ofCaller]);
+    const due = open.filter(({ session }) => {
+      const peer = session && this.#peers.get(session);
+      return peer?.kind === "verified" && isConcerned(peer);
+    });
     const judgeSome = (): void => {
       for (const connection of due.splice(0, JUDGED_AT_ONCE)) this.#judge(connection, judge);
       if (due.length > 0) setImmediate(judgeSome);

@@ -1,9 +1,9 @@
-import { createSecureServer, type Http2SecureServer } from "node:http2";
+import { createSecureServer, type Http2SecureServer, type ServerHttp2Session } from "node:http2";
 import { Server as NetServer } from "node:net";
 import { type ConnectRouter, createContextValues } from "@connectrpc/connect";
 import type { Authority, ServingPair } from "../../ca-agent/authority/authority.ts";
 import { startServingCertificate } from "../../ca-agent/authority/serving-certificate.ts";
-import { formatCaller, peerIdentityKey } from "../../mesh/api/peer-context.ts";
+import { formatCaller, type PeerContext, peerIdentityKey, type VerifiedPeer } from "../../mesh/api/peer-context.ts";
 import type { TrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import { errnoOf, MeshError } from "../../mesh/mesh-error.ts";
 import type { RevocationIndex } from "../../mesh/policy/authentication/revocations.ts";
@@ -32,7 +32,7 @@ export interface ControlPlaneServerOptions {
   /** The trust domains of callers; the first is the mesh's own. */
   readonly trustDomains: readonly TrustDomain[];
   /** Which peers are refused although their certificate is valid. @default none */
-  readonly revocations?: { index(): RevocationIndex; subscribe(listener: () => void): () => void };
+  readonly revocations?: ServedRevocations;
   /** Registers the services. Each call has its peer in the context value `peerIdentityKey`. */
   readonly routes: (router: ConnectRouter) => void;
   readonly clock: Clock;
@@ -43,6 +43,13 @@ export interface ControlPlaneServerOptions {
   readonly limits?: Partial<ControlPlaneLimits>;
   /** Of the serving certificate. @default 24 hours */
   readonly servingLifetimeMs?: number;
+}
+
+/** What is revoked, and a cheap look at whether it may concern a peer that was verified before. */
+export interface ServedRevocations {
+  index(): RevocationIndex;
+  readonly concern: (peer: VerifiedPeer) => boolean;
+  subscribe(listener: () => void): () => void;
 }
 
 /** Bearer tokens are the largest header; up to 16 KiB are read. */
@@ -82,12 +89,13 @@ export async function startControlPlaneServer(options: ControlPlaneServerOptions
   refresh();
   handleConnections(server, { connections, limits, options });
   const calls = handleRequests(server, { connections, limits, options, shutdownSignal: shutdown.signal });
-  const judgeAgain = (): void => connections.judgeAgain((session) => judgePeer(session, options));
+  const { revocations } = options;
+  const judge = (session: ServerHttp2Session): PeerContext => judgePeer(session, options);
   const unsubscribe = [
     serving.subscribe(refresh),
     authority.subscribe(refresh),
-    onRootRemoved(authority, judgeAgain),
-    options.revocations?.subscribe(judgeAgain) ?? (() => undefined),
+    onRootRemoved(authority, () => connections.judgeAgain(judge)),
+    revocations?.subscribe(() => connections.judgeAgain(judge, revocations.concern)) ?? (() => undefined),
   ];
   const stopRenewing = (): void => {
     serving.stop();

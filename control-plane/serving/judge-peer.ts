@@ -3,6 +3,7 @@ import type { ServerHttp2Session } from "node:http2";
 import { TLSSocket } from "node:tls";
 import type { Authority } from "../../ca-agent/authority/authority.ts";
 import type { PeerCertificate, PeerContext } from "../../mesh/api/peer-context.ts";
+import { normalizeSerialNumber } from "../../mesh/identity/serial-number.ts";
 import type { TrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import type { RevocationIndex } from "../../mesh/policy/authentication/revocations.ts";
 import { verifyPeer } from "../../mesh/policy/authentication/verify-peer.ts";
@@ -40,6 +41,10 @@ export function judgePeer({ socket }: ServerHttp2Session, options: PeerRules): P
   return { kind: "verified", identity, notAfterMs, certificate: describePath(verdict.path), address };
 }
 
-function describePath(path: readonly X509Certificate[]): PeerCertificate {
-  return { serialNumber: path[0]?.serialNumber ?? "", rootFingerprint: path.at(-1)?.fingerprint256 ?? "" };
+function describePath([leaf, ...authorities]: readonly X509Certificate[]): PeerCertificate {
+  return {
+    serialNumber: normalizeSerialNumber(leaf?.serialNumber ?? ""),
+    rootFingerprint: authorities.at(-1)?.fingerprint256 ?? "",
+    authorities: authorities.map(({ serialNumber }) => normalizeSerialNumber(serialNumber)),
+  };
 }

@@ -128,7 +128,8 @@ export class ServedProxy implements NamedStream {
   }
 
   status(): ProxyStatus {
-    const { identity, address, notAfterMs, certificate } = this.caller;
+    const { identity, address, notAfterMs } = this.caller;
+    const { serialNumber, rootFingerprint } = this.caller.certificate;
     const { trustBundle } = this.#record;
     const { sentMs, acknowledgedMs } = this.#record.times;
     const counts = Map.groupBy(this.subscriptions.subscriptions, ({ resource }) => resource.kind);
@@ -144,7 +145,7 @@ export class ServedProxy implements NamedStream {
       lastAcknowledged: formatTime(acknowledgedMs),
       resources: [...counts].map(([kind, { length }]) => ({ kind, count: length, state: this.#record.stateOf(kind) })),
       rejections: this.#record.rejections.map(({ resource, reason }) => ({ resource, reason })),
-      certificate: { ...certificate, notAfter: new Date(notAfterMs).toISOString() },
+      certificate: { serialNumber, rootFingerprint, notAfter: new Date(notAfterMs).toISOString() },
       trustedRoots: trustBundle === undefined ? null : this.#options.bundleRoots.fingerprintsOf(trustBundle),
     };
   }

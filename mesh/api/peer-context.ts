@@ -10,6 +10,8 @@ export interface PeerCertificate {
   readonly serialNumber: string;
   /** SHA-256 of the root that it leads to, as `X509Certificate.fingerprint256`. */
   readonly rootFingerprint: string;
+  /** The serial numbers of the authorities of its chain, in the same form. */
+  readonly authorities: readonly string[];
 }
 
 /** The unit of caller limits: an identity at one address, or an address. Pods that share it share its limits. */

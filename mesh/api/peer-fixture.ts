@@ -7,7 +7,7 @@ export function verifiedPeer(overrides: Partial<Omit<VerifiedPeer, "kind">> = {}
     kind: "verified",
     identity: parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/hello"),
     notAfterMs: Date.UTC(9999, 11, 31),
-    certificate: { serialNumber: "1A2B", rootFingerprint: "00:11" },
+    certificate: { serialNumber: "1A2B", rootFingerprint: "00:11", authorities: ["A0"] },
     address: "10.0.0.7",
     ...overrides,
   };

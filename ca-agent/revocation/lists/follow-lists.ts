@@ -17,7 +17,7 @@ const LISTS_FILE = "ca-crl.pem";
 const CERTIFICATE_FILES = ["ca-cert.pem", "cert-chain.pem", "tls.crt"];
 const MAX_FILE_BYTES = 2 * 1024 * 1024;
 const OTHERS_WRITE = 0o022;
-const POLL_MS = 5000;
+const POLL_MS = 2000;
 
 /**
  * Follows the revocation lists in the authority's directory until the signal aborts. Resolves once they are usable, or
