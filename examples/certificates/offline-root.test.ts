@@ -8,6 +8,7 @@ import type { Authority } from "../../ca-agent/authority/authority.ts";
 import { createCsr } from "../../ca-agent/authority/authority-fixture.ts";
 import { openAuthority } from "../../ca-agent/authority/open-authority.ts";
 import { SecretHarness } from "../../ca-agent/authority/secrets/secret-authority-fixture.ts";
+import { findAuthorities, readVerifiedLists } from "../../ca-agent/revocation/lists/verify-lists.ts";
 import { parseSpiffeId, parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import { systemClock } from "../../mesh/runtime.ts";
@@ -70,6 +71,17 @@ beforeAll(() => {
 });
 afterEach(() => cleanup.run());
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+it("the guide's list revokes the stolen intermediate, and nothing else", () => {
+  copyFileSync(path("offline", "ca-cert.pem"), path("offline", "stolen-cert.pem"));
+  const read = (name: string): string => readFileSync(path("offline", name), "utf8");
+  runBlock("offline", "-revoke stolen-cert.pem");
+  runBlock("offline", "-gencrl");
+  const { serialNumber } = new X509Certificate(read("stolen-cert.pem"));
+  const authorities = findAuthorities([read("root-cert.pem")], read("stolen-cert.pem"));
+  const lists = readVerifiedLists(read("ca-crl.pem"), authorities);
+  expect(lists.map(({ serialNumbers }) => serialNumbers)).toEqual([[serialNumber]]);
+});
 
 const identity = parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/web");
 
