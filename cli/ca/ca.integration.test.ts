@@ -191,6 +191,15 @@ describe("ca rotate-root", () => {
     expect(stored().rotation).toBeUndefined();
   });
 
+  it("goes back with --roll-back, while a rotation is in progress", async () => {
+    expect((await ca("rotate-root", "--roll-back")).stderr).toContain("no rotation is in progress");
+    for (const name of ["istiod-1", "istiod-2"]) {
+      await cluster.serve(`istio-system/${name}:15014`, { ...rotating("signing"), proxies: [] });
+    }
+    expect((await ca("rotate-root", "--roll-back")).stdout).toContain("go back to the root before");
+    expect(stored().rotation?.kind).toBe("roll_back");
+  });
+
   it("with --wait ends when every control plane has answered the request", async () => {
     const page = () => ({
       ...authority({ rotation: { ...STEADY, requestId: stored().rotation?.requestId ?? null } }),

@@ -15,7 +15,12 @@ const REVOKE_OPTIONS = {
 } as const satisfies OptionTable;
 
 const ROTATE_OPTIONS = {
-  wait: { type: "boolean", help: "follow the rotation until it is over: about a day", heading: "For rotate-root" },
+  "roll-back": {
+    type: "boolean",
+    help: "go back to the root before, while a rotation is in progress",
+    heading: "For rotate-root",
+  },
+  wait: { type: "boolean", help: "follow the rotation until it is over: about a day" },
   timeout: { type: "string", value: "TIME", help: "with --wait: stop following after this time, such as 10m" },
 } as const satisfies OptionTable;
 
@@ -39,7 +44,7 @@ const ACTIONS = {
 const DESCRIPTION: CommandDescription = {
   forms: [
     "status [OPTION ...]",
-    "rotate-root [--wait] [OPTION ...]",
+    "rotate-root [--roll-back] [--wait] [OPTION ...]",
     "revoke (--serial HEX | --identity SPIFFE_ID | --pod NAMESPACE/NAME) [--reason TEXT] [OPTION ...]",
     "unrevoke (--serial HEX | --identity SPIFFE_ID | --pod NAMESPACE/NAME) [OPTION ...]",
     "revocations [OPTION ...]",
@@ -49,7 +54,7 @@ status shows the certificate authority: its roots and which one signs, how many 
 it, how far a rotation is and what it waits for, how long the certificates are valid, and how much is revoked.
 
 rotate-root replaces the self-signed root: a new one is published, signs once every proxy trusts it, and is alone once no
-certificate of the old one is valid. No connection is cut.
+certificate of the old one is valid. No connection is cut. Until then --roll-back goes back to the old one.
 
 revoke refuses a certificate, an identity or a pod: the authority issues nothing more to it, and every sidecar and gateway
 refuses it and closes its connections within seconds. unrevoke lifts that. revocations lists what is in force.`,

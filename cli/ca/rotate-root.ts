@@ -1,9 +1,10 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { RotationRequest } from "../../ca-agent/control/control-state.ts";
 import { systemClock } from "../../mesh/runtime.ts";
 import { readAuthorities } from "../../operator/ca/authority-report.ts";
-import { followRotation } from "../../operator/ca/follow-rotation.ts";
-import { requestRotation } from "../../operator/ca/request-rotation.ts";
+import { type FollowedRequest, followRotation } from "../../operator/ca/follow-rotation.ts";
+import { type RotationKind, requestRotation } from "../../operator/ca/request-rotation.ts";
 import { printable } from "../../operator/text/palette.ts";
 import type { CommandContext } from "../command.ts";
 import { parseDuration } from "../option-values.ts";
@@ -12,6 +13,7 @@ import { UsageError } from "../usage-error.ts";
 import { type CaMesh, type CaMeshOptionValues, withCaMesh } from "./ca-mesh.ts";
 
 export interface RotateOptionValues extends CaMeshOptionValues {
+  readonly "roll-back"?: boolean | undefined;
   readonly wait?: boolean | undefined;
   readonly timeout?: string | undefined;
   readonly isJson: boolean;
@@ -19,25 +21,33 @@ export interface RotateOptionValues extends CaMeshOptionValues {
 
 /** `entente ca rotate-root`. */
 export async function rotateRoot(values: RotateOptionValues, context: CommandContext): Promise<number> {
-  const { wait = false, timeout, isJson } = values;
+  const { wait = false, timeout, isJson, "roll-back": isBack = false } = values;
   if (timeout !== undefined && !wait) throw new UsageError("--timeout is for --wait: give both");
   const timeoutMs = timeout === undefined ? undefined : parseDuration(timeout, "--timeout");
+  const kind = isBack ? "roll_back" : "rotate";
   return await withCaMesh(values, context, async (mesh) => {
     const authorities = readAuthorities(await mesh.readReplicas(context.signal));
-    const request = { requestId: randomUUID(), requestedAt: new Date(systemClock.now()).toISOString() };
-    const { requestId, isNew } = await requestRotation(mesh.store, authorities, request);
-    if (!wait && isJson) context.stdout(formatJson({ requestId, isNew }));
-    if (!isJson) context.stdout(isNew ? REQUESTED : JOINED);
-    if (!isJson && !wait) context.stdout("follow it with entente ca status, or with entente ca rotate-root --wait\n");
-    return wait ? await follow(mesh, { requestId, isNew, timeoutMs, isJson }, context) : 0;
+    const requested = await requestRotation(mesh.store, authorities, createRequest(kind));
+    if (!isJson) context.stdout(requested.isNew ? REQUESTED[kind] : JOINED);
+    if (wait) return await follow(mesh, { kind, ...requested, timeoutMs, isJson }, context);
+    context.stdout(isJson ? formatJson(requested) : FOLLOW_IT);
+    return 0;
   });
 }
 
-const REQUESTED = "requested: the control planes replace the root\n";
-const JOINED = "a rotation is in progress or requested already: nothing more was requested\n";
+function createRequest(kind: RotationKind): RotationRequest {
+  const requestedAt = new Date(systemClock.now()).toISOString();
+  return { ...(kind === "roll_back" && { kind }), requestId: randomUUID(), requestedAt };
+}
 
-interface Followed {
-  readonly requestId: string | null;
+const REQUESTED = {
+  rotate: "requested: the control planes replace the root\n",
+  roll_back: "requested: the control planes go back to the root before\n",
+} as const;
+const JOINED = "a rotation is in progress or requested already: nothing more was requested\n";
+const FOLLOW_IT = "follow it with entente ca status, or with entente ca rotate-root --wait\n";
+
+interface Followed extends FollowedRequest {
   readonly isNew: boolean;
   readonly timeoutMs: number | undefined;
   readonly isJson: boolean;
@@ -45,11 +55,12 @@ interface Followed {
 
 async function follow(
   { readReplicas }: CaMesh,
-  { requestId, isNew, timeoutMs, isJson }: Followed,
+  { kind: asked, requestId, isNew, timeoutMs, isJson }: Followed,
   { signal, stdout, stderr }: CommandContext,
 ): Promise<number> {
   const { kind, text } = await followRotation({
-    ...{ requestId, timeoutMs, signal, read: readReplicas, clock: systemClock },
+    ...{ timeoutMs, signal, read: readReplicas, clock: systemClock },
+    request: { kind: asked, requestId },
     onProgress: (line) => (isJson ? stderr : stdout)(`${printable(line)}\n`),
     pause: (delayMs, abort) => sleep(delayMs, undefined, { signal: abort }),
   });

@@ -2,6 +2,7 @@ import type { RotationStatus } from "../../ca-agent/authority/authority-status.t
 import type { Clock } from "../../mesh/runtime.ts";
 import { formatDuration } from "../text/duration.ts";
 import type { AuthorityReplica } from "./read-authority.ts";
+import type { RotationKind } from "./request-rotation.ts";
 
 /** How far a rotation is. `text`: one line for people; `stage` is the same while only the line's details change. */
 export type RotationProgress =
@@ -12,23 +13,34 @@ export type RotationProgress =
 /** The phases that nothing but another rotation follows. */
 const ENDS: ReadonlySet<RotationStatus["phase"]> = new Set(["steady", "withdrawing"]);
 
-/** @param requestId `null`: no request was ever answered, and the rotation began by the root's age. */
+/** What is followed. */
+export interface FollowedRequest {
+  readonly kind: RotationKind;
+  /** `null`: no request was ever answered, and the rotation began by the root's age. */
+  readonly requestId: string | null;
+}
+
+/** @param hasBegun whether the rotation was in progress before: then its end is its own, whoever has asked for that. */
 export function judgeRotation(
-  requestId: string | null,
+  { kind, requestId }: FollowedRequest,
   replicas: readonly AuthorityReplica[],
-  nowMs: number,
+  { nowMs, hasBegun }: { readonly nowMs: number; readonly hasBegun: boolean },
 ): RotationProgress {
   const read = replicas.flatMap(({ pod, authority }) =>
     authority.kind === "read" && authority.rotation !== null ? [{ pod, rotation: authority.rotation }] : [],
   );
   if (read.length === 0) return running("unread", `no control plane can be asked${describeFailures(replicas)}`);
   const ours = read.filter(({ rotation }) => rotation.requestId === requestId);
-  const rolledBack = ours.find(({ rotation }) => ENDS.has(rotation.phase) && rotation.rolledBack !== null);
-  if (rolledBack !== undefined) {
-    return { kind: "failed", text: `rolled back, the old root signs: ${rolledBack.rotation.rolledBack}` };
+  const over = (hasBegun ? read : ours).find(
+    ({ rotation }) => ENDS.has(rotation.phase) && rotation.rolledBack !== null,
+  );
+  if (over !== undefined) {
+    const text = `rolled back, the old root signs: ${over.rotation.rolledBack}`;
+    return { kind: kind === "roll_back" ? "done" : "failed", text };
   }
   const moving = read.find(({ rotation }) => rotation.phase !== "steady");
   if (moving !== undefined) return running(moving.rotation.phase, describePhase(moving.rotation, nowMs));
+  if (kind === "roll_back") return { kind: "failed", text: "too late: the new root is the only one" };
   if (ours.length === 0) return running("requested", "requested: the control planes have not begun yet");
   if (ours.length === read.length) return { kind: "done", text: "done: the new root is the only one" };
   const late = read.filter((one) => !ours.includes(one)).map(({ pod }) => pod);
@@ -55,8 +67,12 @@ function describeFailures(replicas: readonly AuthorityReplica[]): string {
   return reasons.length === 0 ? "" : `: ${reasons.join("; ")}`;
 }
 
+function isMoving(stage: string): boolean {
+  return stage === "published" || stage === "signing";
+}
+
 export interface FollowedRotation {
-  readonly requestId: string | null;
+  readonly request: FollowedRequest;
   readonly read: (signal: AbortSignal) => Promise<readonly AuthorityReplica[]>;
   /** Called with each new line. */
   readonly onProgress: (text: string) => void;
@@ -74,13 +90,16 @@ const REPEAT_MS = 60_000;
 
 /** Follows a rotation until it is over, or the time is. The rotation itself goes on without anybody who follows it. */
 export async function followRotation(options: FollowedRotation): Promise<RotationProgress> {
-  const { requestId, read, onProgress, timeoutMs = Number.POSITIVE_INFINITY, clock, pause, signal } = options;
+  const { request, read, onProgress, timeoutMs = Number.POSITIVE_INFINITY, clock, pause, signal } = options;
   const endMs = clock.monotonicMs() + timeoutMs;
+  let hasBegun = false;
   let shown: { readonly stage: string; readonly text: string; readonly atMs: number } | undefined;
   for (;;) {
-    const progress = judgeRotation(requestId, await read(signal), clock.now());
+    const replicas = await read(signal);
+    const progress = judgeRotation(request, replicas, { nowMs: clock.now(), hasBegun });
     if (progress.kind !== "running") return progress;
     const { stage, text } = progress;
+    hasBegun ||= request.kind === "rotate" && isMoving(stage);
     const nowMs = clock.monotonicMs();
     const isNew = shown?.stage !== stage || (shown.text !== text && nowMs - shown.atMs >= REPEAT_MS);
     if (isNew) onProgress(text);

@@ -1,3 +1,4 @@
+import type { RotationStatus } from "../../ca-agent/authority/authority-status.ts";
 import { formatDuration } from "../text/duration.ts";
 import { type Palette, printable } from "../text/palette.ts";
 import { formatTable } from "../text/text-table.ts";
@@ -44,9 +45,15 @@ function formatRoot(root: RootRow, { proxies }: AuthorityReport, { nowMs, palett
 function formatRotation({ rotation, request, roots }: AuthorityReport, nowMs: number): string {
   if (rotation === null) return roots.length === 0 ? "unknown" : "by the operator, whose own the root is";
   const rolledBack = rotation.rolledBack === null ? "" : `; the last one was rolled back: ${rotation.rolledBack}`;
-  const waiting =
-    request === undefined || request.isAnswered ? "" : `; requested at ${request.requestedAt}, and not begun yet`;
-  return `${describePhase(rotation, nowMs)}${rolledBack}${waiting}`;
+  return `${describePhase(rotation, nowMs)}${rolledBack}${formatRequest(rotation.phase, request)}`;
+}
+
+/** That to go back has come too late where no rotation is in progress. */
+function formatRequest(phase: RotationStatus["phase"], request: AuthorityReport["request"]): string {
+  if (request === undefined || request.isAnswered) return "";
+  const { kind = "rotate", requestedAt } = request;
+  if (kind === "rotate") return `; requested at ${requestedAt}, and not begun yet`;
+  return phase === "steady" ? "" : `; to go back was requested at ${requestedAt}`;
 }
 
 function formatLeaves({ proxies, leaves }: AuthorityReport, nowMs: number): string {

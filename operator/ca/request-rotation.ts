@@ -8,11 +8,15 @@ export type RotationRequestDecision =
   /** A rotation is in progress or asked for already. `requestId`: as `RotationStatus.requestId`. */
   { readonly kind: "join"; readonly requestId: string | null } | { readonly kind: "request" };
 
+/** To another root, or back to the one before. */
+export type RotationKind = NonNullable<RotationRequest["kind"]>;
+
 /**
- * Decides whether a request is to be stored: two at once are one rotation.
+ * Decides whether a request is to be stored: two at once are one.
  * @throws OperatorError `not_possible` if no control plane would answer it
  */
 export function decideRotationRequest(
+  kind: RotationKind,
   { rotation: asked }: ControlState,
   authorities: readonly AuthorityStatus[],
 ): RotationRequestDecision {
@@ -21,11 +25,18 @@ export function decideRotationRequest(
   }
   const rotations = authorities.flatMap(({ rotation }) => rotation ?? []);
   if (rotations.length < authorities.length) throw new OperatorError("not_possible", OWN_AUTHORITY);
-  const running = rotations.find(({ phase }) => phase !== "steady");
-  if (running !== undefined) return { kind: "join", requestId: running.requestId };
+  const running = rotations.find(({ phase }) => phase === "published" || phase === "signing");
   const isWaiting = asked !== undefined && !rotations.some(({ requestId }) => requestId === asked.requestId);
-  return isWaiting ? { kind: "join", requestId: asked.requestId } : { kind: "request" };
+  // One that came too late to go back is never answered, and not in the way of another one.
+  const isSame = isWaiting && (asked.kind ?? "rotate") === kind;
+  if (kind === "roll_back" && running === undefined) throw new OperatorError("not_possible", NOTHING_TO_ROLL_BACK);
+  if (isSame) return { kind: "join", requestId: asked.requestId };
+  if (kind === "rotate" && running !== undefined) return { kind: "join", requestId: running.requestId };
+  return { kind: "request" };
 }
+
+const NOTHING_TO_ROLL_BACK =
+  "no rotation is in progress, so there is no root to go back to: entente ca status shows the roots";
 
 const OWN_AUTHORITY =
   "the root is the operator's own (Secret cacerts, or the files of the CA directory), and no control plane has its key. " +
@@ -41,10 +52,11 @@ export async function requestRotation(
   authorities: readonly AuthorityStatus[],
   request: RotationRequest,
 ): Promise<{ readonly requestId: string | null; readonly isNew: boolean }> {
+  const { kind = "rotate", requestId } = request;
   const stored = await store.update((state) =>
-    decideRotationRequest(state, authorities).kind === "request" ? { ...state, rotation: request } : state,
+    decideRotationRequest(kind, state, authorities).kind === "request" ? { ...state, rotation: request } : state,
   );
-  if (stored.rotation?.requestId === request.requestId) return { requestId: request.requestId, isNew: true };
-  const decision = decideRotationRequest(stored, authorities);
+  if (stored.rotation?.requestId === requestId) return { requestId, isNew: true };
+  const decision = decideRotationRequest(kind, stored, authorities);
   return { requestId: decision.kind === "join" ? decision.requestId : null, isNew: false };
 }

@@ -1,15 +1,16 @@
 import { describe, expect, it } from "vitest";
+import type { RotationStatus } from "../../ca-agent/authority/authority-status.ts";
 import { type ControlState, EMPTY_CONTROL_STATE } from "../../ca-agent/control/control-state.ts";
 import type { ControlStore } from "../../ca-agent/control/control-store.ts";
 import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
 import { followRotation, judgeRotation } from "./follow-rotation.ts";
 import type { AuthorityReplica } from "./read-authority.ts";
 import { at, authority, NOW_MS, replica, rotating, STEADY, silentReplica } from "./replica-fixture.ts";
-import { decideRotationRequest, requestRotation } from "./request-rotation.ts";
+import { decideRotationRequest, type RotationKind, requestRotation } from "./request-rotation.ts";
 
-const asked = (requestId: string): ControlState => ({
+const asked = (requestId: string, kind?: "roll_back"): ControlState => ({
   ...EMPTY_CONTROL_STATE,
-  rotation: { requestId, requestedAt: at(-1) },
+  rotation: { ...(kind && { kind }), requestId, requestedAt: at(-1) },
 });
 const steady = (requestId: string, rolledBack: string | null = null) =>
   authority({ rotation: { ...STEADY, requestId, rolledBack } });
@@ -36,7 +37,7 @@ describe("a request to replace the root", () => {
     },
   ])("is a $kind if $name", ({ control, authorities, ...expected }) => {
     const { name: _, ...decision } = expected;
-    expect(decideRotationRequest(control, authorities)).toEqual(decision);
+    expect(decideRotationRequest("rotate", control, authorities)).toEqual(decision);
   });
 
   it.each([
@@ -47,7 +48,34 @@ describe("a request to replace the root", () => {
       message: /operator's own .*both roots in root-cert\.pem.*the new root alone/,
     },
   ])("is refused if $name", ({ authorities, message }) => {
-    expect(() => decideRotationRequest(EMPTY_CONTROL_STATE, authorities)).toThrow(message);
+    expect(() => decideRotationRequest("rotate", EMPTY_CONTROL_STATE, authorities)).toThrow(message);
+  });
+
+  it.each<{ name: string; control: ControlState; phase: RotationStatus["phase"]; outcome: string }>([
+    { name: "one is in progress", control: asked("r1"), phase: "published", outcome: "request" },
+    { name: "the new root signs", control: asked("r1"), phase: "signing", outcome: "request" },
+    { name: "to go back is asked for already", control: asked("r2", "roll_back"), phase: "signing", outcome: "join" },
+    { name: "none is in progress", control: asked("r1"), phase: "steady", outcome: "no rotation is in progress" },
+    { name: "it was rolled back", control: asked("r1"), phase: "withdrawing", outcome: "no rotation is in progress" },
+  ])("to go back if $name: $outcome", ({ control, phase, outcome }) => {
+    const decide = () =>
+      decideRotationRequest("roll_back", control, [authority({ rotation: { ...STEADY, phase, requestId: "r1" } })])
+        .kind;
+    if (outcome.includes(" ")) expect(decide).toThrow(outcome);
+    else expect(decide()).toBe(outcome);
+  });
+
+  it.each([
+    { name: "came too late", phase: "steady", outcome: "request" },
+    {
+      name: "was answered, and the other root's certificates are still valid",
+      phase: "withdrawing",
+      outcome: "request",
+    },
+    { name: "is not answered yet", phase: "signing", outcome: "join" },
+  ] as const)("after one to go back that $name is a $outcome", ({ phase, outcome }) => {
+    const authorities = [authority({ rotation: { ...STEADY, phase, requestId: "r1" } })];
+    expect(decideRotationRequest("rotate", asked("r2", "roll_back"), authorities).kind).toBe(outcome);
   });
 
   it("by two callers at once is one", async () => {
@@ -121,16 +149,21 @@ describe("the progress of a rotation", () => {
       text: "no control plane can be asked: a.istio-system: connection refused",
     },
   ])("is $kind if it is $name", ({ replicas, kind, text }) => {
-    expect(judgeRotation("r", replicas, NOW_MS)).toMatchObject({ kind, text: expect.stringContaining(text) });
+    const progress = judgeRotation({ kind: "rotate", requestId: "r" }, replicas, { nowMs: NOW_MS, hasBegun: false });
+    expect(progress).toMatchObject({ kind, text: expect.stringContaining(text) });
   });
 
   /** What is printed while a rotation goes through these states, one a round. */
-  async function follow(rounds: readonly (readonly AuthorityReplica[])[], timeoutMs?: number) {
+  async function follow(
+    rounds: readonly (readonly AuthorityReplica[])[],
+    timeoutMs?: number,
+    kind: RotationKind = "rotate",
+  ) {
     const clock = new FakeClock();
     const lines: string[] = [];
     let round = 0;
     const outcome = await followRotation({
-      requestId: "r",
+      request: { kind, requestId: "r" },
       read: async () => rounds[Math.min(round, rounds.length - 1)] ?? [],
       onProgress: (line) => lines.push(line),
       timeoutMs,
@@ -177,5 +210,33 @@ describe("the progress of a rotation", () => {
       [replica("a", steady("r", "x"))],
     ]);
     expect(outcome).toMatchObject({ kind: "failed", text: expect.stringContaining("x") });
+  });
+
+  it("ends if another request has rolled it back", async () => {
+    const { outcome } = await follow([
+      [replica("a", rotating("signing", { requestId: "r" }))],
+      [
+        replica(
+          "a",
+          authority({ rotation: { ...STEADY, phase: "withdrawing", requestId: "r2", rolledBack: "requested" } }),
+        ),
+      ],
+    ]);
+    expect(outcome).toMatchObject({ kind: "failed", text: expect.stringContaining("requested") });
+  });
+
+  it("back to the root before is done when that signs again, and fails when there is only the new one", async () => {
+    const signing = [replica("a", rotating("signing", { requestId: "r1" }))];
+    const back = [
+      replica(
+        "a",
+        authority({ rotation: { ...STEADY, phase: "withdrawing", requestId: "r", rolledBack: "requested" } }),
+      ),
+    ];
+    expect((await follow([signing, back], undefined, "roll_back")).outcome.kind).toBe("done");
+    expect((await follow([signing, [replica("a", steady("r1"))]], undefined, "roll_back")).outcome).toMatchObject({
+      kind: "failed",
+      text: expect.stringContaining("too late"),
+    });
   });
 });
