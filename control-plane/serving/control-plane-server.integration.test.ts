@@ -1,20 +1,24 @@
-import { X509Certificate } from "node:crypto";
+import { randomBytes, X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { fromBinary } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { filesOf } from "../../ca-agent/authority/authority-fixture.ts";
+import { createLiveAuthority } from "../../ca-agent/authority/live-authority.ts";
+import { parseTrustedMaterial } from "../../ca-agent/authority/trusted-material.ts";
 import { IstioCertificateResponseSchema, IstioCertificateService } from "../../mesh/api/gen/ca_pb.ts";
 import { type PeerContext, peerIdentityKey } from "../../mesh/api/peer-context.ts";
 import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
 import { mintLeaf, mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
 import { parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import { readUriSans } from "../../mesh/identity/x509-san.ts";
-import { unlimitedLog } from "../../mesh/recording-logger-fixture.ts";
+import { RecordingLogger, unlimitedLog } from "../../mesh/recording-logger-fixture.ts";
 import { systemClock } from "../../mesh/runtime.ts";
 import {
   type ClientCertificate,
   type ControlPlaneFixture,
   CREATE_CERTIFICATE_PATH,
+  type FixtureOptions,
   startControlPlaneFixture,
 } from "./control-plane-fixture.ts";
 import { startControlPlaneServer } from "./control-plane-server.ts";
@@ -75,10 +79,9 @@ async function askPeer(session: ReturnType<ControlPlaneFixture["dialHttp2"]>): P
 describe("the caller as handlers see it", () => {
   // Behind the machine's clock, which OpenSSL uses, so that time can pass.
   const clock = new FakeClock(Date.now() - 10 * 60_000);
-  let plane: ControlPlaneFixture;
-  beforeAll(async () => {
-    plane = await startControlPlaneFixture({
-      clock,
+  const startWith = (options: FixtureOptions = {}) =>
+    startControlPlaneFixture({
+      ...{ clock, ...options },
       routes: (router) =>
         router.service(IstioCertificateService, {
           createCertificate: (_request, context) => ({
@@ -86,8 +89,30 @@ describe("the caller as handlers see it", () => {
           }),
         }),
     });
+  let plane: ControlPlaneFixture;
+  beforeAll(async () => {
+    plane = await startWith();
   });
   afterAll(() => plane.stop());
+
+  it("has its serial number in the form in which it is revoked, also of another authority's certificate", async () => {
+    const root = mintRoot();
+    const files = filesOf({ signer: root, roots: [root], intermediates: [] });
+    const source = { clock, randomBytes, log: new RecordingLogger() };
+    const material = await parseTrustedMaterial(files, { trustDomain: parseTrustDomain("cluster.local"), ...source });
+    const other = await startWith({ authority: createLiveAuthority(material, source) });
+    const { pem, keyPem, certificate } = mintLeaf({
+      issuer: root,
+      uriSans: ["spiffe://cluster.local/ns/ns1/sa/default"],
+      notBefore: new Date("2020-01-01"),
+      notAfter: new Date("2044-01-01"),
+      serialNumber: Uint8Array.of(0x0a, 0xbc),
+    });
+    expect(certificate.serialNumber).toBe("0ABC");
+    const peer = await seenPeer(other, { cert: pem, key: keyPem });
+    expect(peer).toMatchObject({ kind: "verified", certificate: { serialNumber: "ABC" } });
+    await other.stop();
+  });
 
   it("is the identity in the certificate", async () => {
     expect(await seenPeer(plane, await plane.workload())).toMatchObject({

@@ -1,5 +1,6 @@
 /** Converts the trust bundle to its message and back: what cannot be read is an error, because it would change who is trusted. */
 import { create } from "@bufbuild/protobuf";
+import { normalizeSerialNumber } from "../identity/serial-number.ts";
 import { parseSpiffeId, parseTrustDomain } from "../identity/spiffe-id.ts";
 import type { FederatedDomain, RevokedCertificate, TrustBundle } from "../policy/types.ts";
 import { ConvertError } from "./convert-error.ts";
@@ -19,7 +20,11 @@ export function messageFromTrustBundle(bundle: TrustBundle): TrustBundleResource
     trustDomains: [...trustDomains],
     signingRoot,
     federated: federated.map((domain) => ({ ...domain, roots: [...domain.roots] })),
-    revokedCertificates: [...(revocations?.certificates ?? [])],
+    // In another spelling one entry would make the whole bundle unreadable for every proxy.
+    revokedCertificates: (revocations?.certificates ?? []).map((entry) => ({
+      ...entry,
+      serialNumber: normalizeSerialNumber(entry.serialNumber),
+    })),
     revokedIdentities: [...(revocations?.identities ?? [])],
   });
 }

@@ -122,6 +122,15 @@ describe("a decision converts to a message and back without loss", () => {
     const value = { roots: ["a", "b"], trustDomains: [TEST_SETTINGS.trustDomain], ...more };
     expect(trustBundleFromMessage(messageFromTrustBundle(value))).toEqual(value);
   });
+
+  it("a trust bundle with a serial number as Node writes it, which may begin with a zero", () => {
+    const revocations = { certificates: [{ serialNumber: "0abC", issuer: "00ff" }], identities: [] };
+    const value = { roots: ["a"], trustDomains: [TEST_SETTINGS.trustDomain], revocations };
+    expect(trustBundleFromMessage(messageFromTrustBundle(value)).revocations).toEqual({
+      certificates: [{ serialNumber: "ABC", issuer: "00ff" }],
+      identities: [],
+    });
+  });
 });
 
 describe("an unknown message never weakens policy", () => {

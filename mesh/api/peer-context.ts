@@ -6,7 +6,7 @@ export type VerifiedPeer = Extract<PeerContext, { kind: "verified" }>;
 
 /** What identifies a peer's certificate, to revoke it and to follow a rotation of the root. */
 export interface PeerCertificate {
-  /** Hexadecimal, upper case, without leading zeros: as `X509Certificate.serialNumber`. */
+  /** As by `normalizeSerialNumber`: another authority of the same root may issue one that begins with a zero. */
   readonly serialNumber: string;
   /** SHA-256 of the root that it leads to, as `X509Certificate.fingerprint256`. */
   readonly rootFingerprint: string;

@@ -86,7 +86,7 @@ export interface Revocations {
 }
 
 export interface RevokedCertificate {
-  /** Hexadecimal, upper case, without leading zeros: as `X509Certificate.serialNumber`. */
+  /** Hexadecimal, upper case, without leading zeros: as by `normalizeSerialNumber`. */
   readonly serialNumber: string;
   /** SHA-256 of the issuer's name in DER, lower-case hexadecimal. Absent: of any issuer. */
   readonly issuer?: string;
