@@ -1,8 +1,8 @@
 import { afterEach, expect, it } from "vitest";
-import { settlePromises } from "../../mesh/fake-clock-fixture.ts";
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
-import type { Clock, Random, Timer } from "../../mesh/runtime.ts";
+import type { Random } from "../../mesh/runtime.ts";
 import { createSvidKey } from "./csr.ts";
+import { FleetClock } from "./fleet-clock-fixture.ts";
 import type { CertificateResponse } from "./request-svid.ts";
 import { createSecureContextSource, type WritableSecureContextSource } from "./secure-context-source.ts";
 import { HOUR_MS, IDENTITY, issueCertificate, OTHER_ROOT, ROOT, trustDomains } from "./svid-fixture.ts";
@@ -29,61 +29,6 @@ function randomFrom(seed: number): Random {
     mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
   };
-}
-
-interface PendingTimer {
-  readonly action: () => void;
-  readonly dueMs: number;
-}
-
-/** A clock for so many timers that promises are awaited only where an action has started one. */
-class FleetClock implements Clock {
-  readonly #timers = new Set<PendingTimer>();
-  readonly #countRequests: () => number;
-  #aheadMs = Date.parse("2030-01-01T00:00:00Z");
-  #elapsedMs = 0;
-
-  constructor(countRequests: () => number) {
-    this.#countRequests = countRequests;
-  }
-
-  now(): number {
-    return Math.round(this.#aheadMs + this.#elapsedMs);
-  }
-
-  monotonicMs(): number {
-    return this.#elapsedMs;
-  }
-
-  setTimeout(action: () => void, delayMs: number): Timer {
-    const timer = { action, dueMs: this.#elapsedMs + delayMs };
-    this.#timers.add(timer);
-    return { cancel: () => this.#timers.delete(timer) };
-  }
-
-  /** The wall clock alone. */
-  jump(byMs: number): void {
-    this.#aheadMs += byMs;
-  }
-
-  async advance(byMs: number): Promise<void> {
-    const endMs = this.#elapsedMs + byMs;
-    await settlePromises();
-    for (let next = this.#next(); next !== undefined && next.dueMs <= endMs; next = this.#next()) {
-      this.#elapsedMs = next.dueMs;
-      this.#timers.delete(next);
-      const requests = this.#countRequests();
-      next.action();
-      if (this.#countRequests() !== requests) await settlePromises();
-    }
-    this.#elapsedMs = endMs;
-  }
-
-  #next(): PendingTimer | undefined {
-    let earliest: PendingTimer | undefined;
-    for (const timer of this.#timers) if (earliest === undefined || timer.dueMs < earliest.dueMs) earliest = timer;
-    return earliest;
-  }
 }
 
 /** A thousand certificate managers, started at the same moment, and their authority. */
