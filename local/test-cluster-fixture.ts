@@ -2,6 +2,7 @@
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { inject } from "vitest";
 import { RecordingLogger } from "../mesh/recording-logger-fixture.ts";
 import type { LocalPod } from "./pods/local-pod.ts";
 import { type LocalCluster, type LocalClusterOptions, startLocalCluster } from "./start-local-cluster.ts";
@@ -34,6 +35,7 @@ export interface TestFolder {
   readonly image: string;
   /** Replaces all manifests of the folder. */
   write(manifests: string): void;
+  /** @param options.images in addition to `test/program` and `entente`, which runs the bundle. */
   start(options?: Partial<LocalClusterOptions>): Promise<LocalCluster>;
   remove(): void;
 }
@@ -47,11 +49,12 @@ export function createTestFolder(): TestFolder {
     folder,
     image,
     write: (manifests) => writeFileSync(join(folder, "pods.yaml"), manifests),
-    start: (options = {}) =>
+    start: ({ images = {}, ...options } = {}) =>
       startLocalCluster({
         manifests: [folder],
         publish: [],
-        images: { "test/program": image },
+        // What the real image contains.
+        images: { entente: inject("image"), "test/program": image, ...images },
         log: new RecordingLogger(),
         signal: new AbortController().signal,
         ...options,

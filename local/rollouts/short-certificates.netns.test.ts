@@ -39,12 +39,13 @@ it("certificates of five seconds under load fail no request, through sidecars an
   }
   const before = await readCounter("istio_agent_num_outgoing_requests");
   const ends = loads.map((load) => startLoad(load.pod, load.job));
-  await sleep(20_000);
+  await sleep(12_000);
   const reports = await Promise.all(ends.map((end) => end()));
   const renewals = (await readCounter("istio_agent_num_outgoing_requests")) - before;
   process.stdout.write(`${renewals} renewals, ${reports.map(({ succeeded }) => succeeded).join(" + ")} requests\n`);
   expect(reports.map(({ failures }) => failures)).toEqual([[], []]);
   for (const { succeeded } of reports) expect(succeeded).toBeGreaterThan(200);
-  expect(renewals).toBeGreaterThan(5);
+  // Each at half of the lifetime.
+  expect(renewals).toBeGreaterThan(2);
   expect(await readCounter("istio_agent_num_failed_outgoing_requests")).toBe(0);
 }, 120_000);

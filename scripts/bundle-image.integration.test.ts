@@ -3,7 +3,6 @@ import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync } from
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createTestFolder, findPod } from "../local/test-cluster-fixture.ts";
 import { bundleImage } from "./bundle-image.ts";
 
 /** Outside the development tree, so that only its own node_modules is found. */
@@ -51,51 +50,6 @@ describe("the bundle in a separate folder, as in the image", () => {
       const { status, output } = run(command, "--help");
       expect(output).toContain(`entente ${command}`);
       expect(status).toBe(0);
-    }
-  });
-});
-
-const MANIFESTS = `
-apiVersion: v1
-kind: Namespace
-metadata: { name: bundled, labels: { istio-injection: enabled } }
----
-apiVersion: security.istio.io/v1
-kind: PeerAuthentication
-metadata: { name: default, namespace: bundled }
-spec: { mtls: { mode: STRICT } }
----
-apiVersion: v1
-kind: Service
-metadata: { name: server, namespace: bundled }
-spec: { selector: { app: server }, ports: [{ name: http, port: 80, targetPort: 8080 }] }
----
-apiVersion: v1
-kind: Pod
-metadata: { name: server, namespace: bundled, labels: { app: server } }
-spec: { containers: [{ name: app, image: test/program, ports: [{ containerPort: 8080 }] }] }
----
-apiVersion: v1
-kind: Pod
-metadata: { name: client, namespace: bundled }
-spec: { containers: [{ name: app, image: test/program }] }
-`;
-
-describe("a mesh that runs only the bundle", () => {
-  it("captures connections, reads their original destination, and forwards them over mutual TLS", async () => {
-    const folder = createTestFolder();
-    folder.write(MANIFESTS);
-    const cluster = await folder.start({ images: { "test/program": folder.image, entente: PROGRAM } });
-    try {
-      const client = findPod(cluster, "client");
-      const get = async (): Promise<string> =>
-        (await client.exec(["curl", "-sS", "-m", "5", "http://server.bundled/"])).stdout;
-      await expect.poll(get, { timeout: 20_000 }).toContain('"pod":"server"');
-      const shown = await client.exec(["curl", "-sS", "-m", "5", "http://127.0.0.1:15000/destinations"]);
-      expect(shown.stdout).toContain("server.bundled.svc.cluster.local");
-    } finally {
-      await cluster.stop();
-      folder.remove();
     }
   });
 });
