@@ -1,8 +1,9 @@
 import { chmodSync, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import type { Logger } from "../../mesh/runtime.ts";
+import { type Logger, systemClock } from "../../mesh/runtime.ts";
 import { LocalError } from "../local-error.ts";
 import { writeFiles } from "../write-files.ts";
+import { keepConfigMap } from "./config-map-volume.ts";
 import { isPrivatePath, type Mount } from "./container-command.ts";
 import type { ContainerManifest, PodManifest, VolumeManifest } from "./pod-manifest.ts";
 import { keepToken } from "./projected-token.ts";
@@ -13,13 +14,13 @@ export type FindFiles = (
   namespace: string,
   kind: "ConfigMap" | "Secret",
   name: string,
-) => Readonly<Record<string, string | Uint8Array>> | undefined;
+) => Promise<Readonly<Record<string, string | Uint8Array>> | undefined>;
 
 /** A pod's volumes as folders of this machine. */
 export interface PodVolumes {
   /** From volume name to folder or file. */
   readonly sources: ReadonlyMap<string, string>;
-  /** Stops the renewal of tokens. */
+  /** Stops the renewal of tokens and ConfigMaps. */
   stop(): void;
 }
 
@@ -62,9 +63,9 @@ async function createVolume(
     // As with kubelet: containers of any user write to it.
     chmodSync(folder, 0o777);
   } else if (volume.configMap) {
-    writeFiles(folder, filesOf("ConfigMap", volume.configMap, options));
+    renewals.push(await mountConfigMap(volume.configMap, folder, options));
   } else if (volume.secret) {
-    writeFiles(folder, filesOf("Secret", { ...volume.secret, name: volume.secret.secretName }, options));
+    writeFiles(folder, await filesOf("Secret", { ...volume.secret, name: volume.secret.secretName }, options));
   } else {
     await projectSources(volume, folder, options, renewals);
   }
@@ -81,18 +82,28 @@ async function projectSources(
   for (const source of volume.projected?.sources ?? [undefined]) {
     const token = source?.serviceAccountToken;
     if (token) renewals.push(await keepToken({ folder, source: token, pod, tokens, log }));
-    else if (source?.configMap) writeFiles(folder, filesOf("ConfigMap", source.configMap, options));
+    else if (source?.configMap) renewals.push(await mountConfigMap(source.configMap, folder, options));
     else throw unsupported(volume, pod);
   }
 }
 
-function filesOf(
+interface FilesSource {
+  readonly name: string;
+  readonly optional?: boolean | null | undefined;
+}
+
+async function mountConfigMap(source: FilesSource, folder: string, options: VolumeOptions): Promise<{ stop(): void }> {
+  const read = () => filesOf("ConfigMap", source, options);
+  return await keepConfigMap({ folder, read, clock: systemClock, log: options.log });
+}
+
+async function filesOf(
   kind: "ConfigMap" | "Secret",
-  source: { readonly name: string; readonly optional?: boolean | null | undefined },
+  source: FilesSource,
   { pod, findFiles }: VolumeOptions,
-): Readonly<Record<string, string | Uint8Array>> {
+): Promise<Readonly<Record<string, string | Uint8Array>>> {
   const { name, namespace } = pod.metadata;
-  const files = findFiles(namespace, kind, source.name);
+  const files = await findFiles(namespace, kind, source.name);
   if (files !== undefined) return files;
   if (source.optional === true) return {};
   throw new LocalError(

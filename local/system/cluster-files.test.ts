@@ -18,22 +18,22 @@ stringData: { both: new }
 `,
     "a.yaml",
   );
-  const find = createFileFinder([...manifests, tlsSecret("ns2", "pair", pair())], "ROOTS");
+  const find = createFileFinder([...manifests, tlsSecret("ns2", "pair", pair())], async () => "ROOTS");
 
   function pair() {
     return { certificateChainPem: "CHAIN", privateKeyPem: "KEY" };
   }
 
-  it("are visible only in their namespace, and decoded if they are encoded", () => {
-    expect(find("ns1", "ConfigMap", "words")).toEqual({ greeting: "hello", raw: Buffer.from([0, 1]) });
-    expect(find("ns1", "Secret", "words")).toEqual({ password: Buffer.from("hunter"), both: "new" });
-    expect(find("ns2", "Secret", "pair")).toEqual({ "tls.crt": "CHAIN", "tls.key": "KEY" });
-    expect(find("ns2", "ConfigMap", "words")).toBeUndefined();
+  it("are visible only in their namespace, and decoded if they are encoded", async () => {
+    expect(await find("ns1", "ConfigMap", "words")).toEqual({ greeting: "hello", raw: Buffer.from([0, 1]) });
+    expect(await find("ns1", "Secret", "words")).toEqual({ password: Buffer.from("hunter"), both: "new" });
+    expect(await find("ns2", "Secret", "pair")).toEqual({ "tls.crt": "CHAIN", "tls.key": "KEY" });
+    expect(await find("ns2", "ConfigMap", "words")).toBeUndefined();
   });
 
-  it("include the mesh's roots in every namespace", () => {
-    expect(find("any", "ConfigMap", "istio-ca-root-cert")).toEqual({ "root-cert.pem": "ROOTS" });
-    expect(find("any", "Secret", "istio-ca-root-cert")).toBeUndefined();
+  it("include the mesh's roots in every namespace", async () => {
+    expect(await find("any", "ConfigMap", "istio-ca-root-cert")).toEqual({ "root-cert.pem": "ROOTS" });
+    expect(await find("any", "Secret", "istio-ca-root-cert")).toBeUndefined();
   });
 });
 

@@ -2,7 +2,7 @@ import type { FindFiles } from "../pods/pod-volumes.ts";
 import { type Manifest, stringsOf } from "../read-manifests.ts";
 
 /** The ConfigMaps and Secrets of the manifests, and the ConfigMap with the mesh's roots in every namespace. */
-export function createFileFinder(manifests: readonly Manifest[], rootCertificates: string): FindFiles {
+export function createFileFinder(manifests: readonly Manifest[], roots: () => Promise<string>): FindFiles {
   const found = new Map<string, Readonly<Record<string, string | Uint8Array>>>();
   for (const { kind, namespace, name, object } of manifests) {
     if (kind !== "ConfigMap" && kind !== "Secret") continue;
@@ -14,8 +14,8 @@ export function createFileFinder(manifests: readonly Manifest[], rootCertificate
     ]);
     found.set(`${kind}/${namespace}/${name}`, { ...Object.fromEntries(decoded), ...plain });
   }
-  return (namespace, kind, name) => {
-    if (kind === "ConfigMap" && name === "istio-ca-root-cert") return { "root-cert.pem": rootCertificates };
+  return async (namespace, kind, name) => {
+    if (kind === "ConfigMap" && name === "istio-ca-root-cert") return { "root-cert.pem": await roots() };
     return found.get(`${kind}/${namespace}/${name}`);
   };
 }

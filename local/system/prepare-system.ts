@@ -25,6 +25,7 @@ import {
   WEBHOOK_SECRET,
   WEBHOOK_SERVICE,
 } from "./system-manifests.ts";
+import { followTrustedRoots } from "./trusted-roots.ts";
 import { findUnsupported } from "./unsupported.ts";
 
 export interface SystemInput {
@@ -83,7 +84,7 @@ export async function prepareSystem(input: SystemInput): Promise<System> {
     host: new PodHost({
       ...{ runId: run.id, folder: run.path, plan, services, tokens, projectFolder, node: process.execPath, log },
       images: { ...DEFAULT_IMAGES, ...input.images },
-      findFiles: createFileFinder(manifests, roots),
+      findFiles: createFileFinder(manifests, followTrustedRoots(folders.authority, roots)),
       onFailure: input.onFailure,
     }),
     services,

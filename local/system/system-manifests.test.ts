@@ -42,6 +42,6 @@ describe("the system's manifests", () => {
   });
 
   it("shorten the certificates' lifetime if the option is set", () => {
-    expect(text({ ttl: "20s" })).toContain('"--workload-cert-ttl","20s"');
+    expect(text({ ttl: "20s" })).toContain('"--workload-cert-ttl","20s","--max-workload-cert-ttl","20s"');
   });
 });

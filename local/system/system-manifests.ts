@@ -18,7 +18,7 @@ export interface SystemFolders {
 
 export interface SystemOptions {
   readonly folders: SystemFolders;
-  /** For `--workload-cert-ttl`; `undefined` means the control plane's default. */
+  /** The lifetime of all certificates; `undefined` means the control plane's defaults. */
   readonly workloadCertificateTtl: string | undefined;
   /** Whether proxies log each request to their output. */
   readonly accessLog: boolean;
@@ -118,7 +118,7 @@ function controlPlaneOverlay({ folders, workloadCertificateTtl }: SystemOptions)
       ...configs.flatMap(({ mountPath }) => ["--config", mountPath]),
       ...["--ca-directory", "/run/entente/ca"],
       ...["--jwks", "/run/entente/jwks/jwks.json", "--token-issuer", TOKEN_ISSUER],
-      ...(workloadCertificateTtl === undefined ? [] : ["--workload-cert-ttl", workloadCertificateTtl]),
+      ...lifetimeArguments(workloadCertificateTtl),
     ],
     mounts: [
       ...configs,
@@ -126,6 +126,12 @@ function controlPlaneOverlay({ folders, workloadCertificateTtl }: SystemOptions)
       hostMount("jwks", folders.jwks, "/run/entente/jwks"),
     ],
   };
+}
+
+/** The longest lifetime too: after a rotation the old root is trusted for so long. */
+function lifetimeArguments(lifetime: string | undefined): readonly string[] {
+  if (lifetime === undefined) return [];
+  return ["--workload-cert-ttl", lifetime, "--max-workload-cert-ttl", lifetime];
 }
 
 function hostMount(name: string, path: string, mountPath: string): LocalMount {
