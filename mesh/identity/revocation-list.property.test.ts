@@ -70,7 +70,7 @@ describe("a revocation list", () => {
         if (list === undefined) return;
         expect(list.serialNumbers).toEqual(readByOpenssl(der) ?? list.serialNumbers);
       }),
-      { numRuns: 200 },
+      { numRuns: 60 },
     );
   });
 
