@@ -13,6 +13,9 @@ import { parseSpiffeId, parseTrustDomain } from "../../mesh/identity/spiffe-id.t
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import { systemClock } from "../../mesh/runtime.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
+import { evaluateChecks } from "../../operator/checks/evaluate-checks.ts";
+import { checkedCluster, createHealthyCluster, rootsIn } from "../../operator/checks/healthy-cluster-fixture.ts";
+import { readClusterFacts } from "../../operator/checks/read-cluster-facts.ts";
 
 /** The guide's commands, as they stand there, on two machines: each is a folder here. */
 const guide = readFileSync(join(import.meta.dirname, "README.md"), "utf8");
@@ -119,6 +122,15 @@ describe("the guide's offline root", () => {
       first.at(-1),
       [readFileSync(path("offline", "root-cert.pem"), "utf8")],
     ]);
+  });
+
+  it("passes entente check", async () => {
+    const root = readFileSync(path("offline", "root-cert.pem"), "utf8");
+    const harness = createHealthyCluster();
+    for (const namespace of ["default", "kube-system", "istio-system", "ns1"]) harness.put(rootsIn(namespace, root));
+    const facts = await readClusterFacts(checkedCluster(harness), "health", new AbortController().signal);
+    const group = evaluateChecks(facts, "health").find(({ name }) => name === "certificate authority");
+    expect(group?.checks.map(({ outcome }) => outcome.kind)).toEqual(["ok", "ok"]);
   });
 
   it("is accepted as the files of a directory, without Kubernetes", async () => {
