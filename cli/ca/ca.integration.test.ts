@@ -135,13 +135,18 @@ describe("ca revoke", () => {
     ).toEqual(serials);
   });
 
-  it("does not overwrite a state that it cannot read", async () => {
+  it("does not overwrite a state that it cannot read, and ca status says why", async () => {
     const metadata = { name: "entente-ca", namespace: "istio-system" };
     const configMap = { apiVersion: "v1", kind: "ConfigMap", metadata, data: { "revocations.json": "[{]" } };
     cluster.harness.put(configMap);
     const { status, stderr } = await ca("revoke", "--serial", "AA01");
     expect(status).toBe(1);
     expect(stderr).toContain("ConfigMap istio-system/entente-ca");
+    const shown = await ca("status");
+    expect([shown.status, shown.stdout]).toEqual([
+      1,
+      expect.stringMatching(/^0A:0B:0C +yes .*ConfigMap istio-system\/entente-ca: /ms),
+    ]);
     expect(cluster.server.cluster.get(KINDS.configMaps, metadata)["data"]).toEqual(configMap.data);
   });
 });

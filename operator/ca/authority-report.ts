@@ -53,11 +53,13 @@ export interface RevocationCounts {
 export interface AuthorityReportInput {
   readonly replicas: readonly AuthorityReplica[];
   readonly control: ControlState;
+  /** Why what is asked of the authority cannot be read; then `control` is empty. */
+  readonly controlFault?: string | undefined;
   readonly nowMs: number;
 }
 
 export function createAuthorityReport(input: AuthorityReportInput): AuthorityReport {
-  const { replicas, control, nowMs } = input;
+  const { replicas, control, controlFault, nowMs } = input;
   const authorities = readAuthorities(replicas);
   const proxies = connectedProxies(replicas);
   const rotation = authorities.find((authority) => authority.rotation !== null)?.rotation ?? null;
@@ -76,7 +78,10 @@ export function createAuthorityReport(input: AuthorityReportInput): AuthorityRep
     leaves: countLeaves(proxies, nowMs),
     revocations,
     controlPlanes: replicas.map(describeReplica),
-    problems: findAuthorityProblems({ replicas, proxies, revocations, nowMs }),
+    problems: [
+      ...(controlFault === undefined ? [] : [controlFault]),
+      ...findAuthorityProblems({ replicas, proxies, revocations, nowMs }),
+    ],
   };
 }
 
