@@ -2,18 +2,31 @@ import type { SidecarCounts } from "../../ca-agent/rotation/rotation-state.ts";
 import type { ProxyStatus } from "../../discovery/streams/stream-status.ts";
 
 /** What of a connected proxy is counted. */
-export type CountedProxy = Pick<ProxyStatus, "certificate" | "trustedRoots" | "resources">;
+export type CountedProxy = Pick<ProxyStatus, "identity" | "address" | "certificate" | "trustedRoots" | "resources">;
 
-/** Counts the connected proxies by the roots that they trust, and by the root of the certificate that they have. */
-export function countSidecars(proxies: readonly CountedProxy[]): SidecarCounts {
+/**
+ * Counts the connected proxies by the roots that they trust, and by the root of the certificate that they have. All
+ * streams of one identity at one address are one proxy, which has what each of them has: a hostile pod, which may open
+ * many, has no more weight than another. A proxy that moves to another connection has two for a moment.
+ */
+export function countSidecars(streams: readonly CountedProxy[]): SidecarCounts {
+  const proxies = Map.groupBy(streams, ({ identity, address }) => `${identity} ${address}`);
   const trusting = new Map<string, number>();
   const holding = new Map<string, number>();
   const add = (counts: Map<string, number>, root: string): void => void counts.set(root, (counts.get(root) ?? 0) + 1);
   let rejecting = 0;
-  for (const { certificate, trustedRoots, resources } of proxies) {
-    for (const root of new Set(trustedRoots ?? [])) add(trusting, root);
-    add(holding, certificate.rootFingerprint);
-    if (resources.some(({ kind, state }) => kind === "trust bundle" && state === "rejected")) rejecting += 1;
+  for (const own of proxies.values()) {
+    for (const root of inAll(own.map(({ trustedRoots }) => trustedRoots ?? []))) add(trusting, root);
+    for (const root of inAll(own.map(({ certificate }) => [certificate.rootFingerprint]))) add(holding, root);
+    if (own.some(hasRejected)) rejecting += 1;
   }
-  return { connected: proxies.length, trusting, holding, rejecting };
+  return { connected: proxies.size, trusting, holding, rejecting };
+}
+
+function inAll([first = [], ...others]: readonly (readonly string[])[]): readonly string[] {
+  return [...new Set(first)].filter((root) => others.every((roots) => roots.includes(root)));
+}
+
+function hasRejected({ resources }: CountedProxy): boolean {
+  return resources.some(({ kind, state }) => kind === "trust bundle" && state === "rejected");
 }

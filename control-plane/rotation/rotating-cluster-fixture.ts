@@ -108,7 +108,8 @@ export class RotatingReplica {
 
   #proxies(): readonly CountedProxy[] {
     const trustedRoots = this.authority.roots().map(fingerprintOf);
-    return this.sidecars.map(({ rootFingerprint, untilMs }) => ({
+    return this.sidecars.map(({ rootFingerprint, untilMs }, index) => ({
+      ...{ identity: "spiffe://cluster.local/ns/ns1/sa/a", address: `10.0.0.${index}` },
       certificate: { serialNumber: "1", notAfter: new Date(untilMs).toISOString(), rootFingerprint },
       ...{ trustedRoots, resources: [] },
     }));
@@ -167,8 +168,8 @@ export class RotatingCluster {
     this.replicas[0]?.sidecars.push(...replica.sidecars);
   }
 
-  ask(requestId: string): void {
-    this.#request = { requestId, requestedAt: new Date(this.clock.now()).toISOString() };
+  ask(requestId: string, kind: "rotate" | "roll_back" = "rotate"): void {
+    this.#request = { kind, requestId, requestedAt: new Date(this.clock.now()).toISOString() };
     for (const listener of this.#listeners) listener();
   }
 

@@ -89,6 +89,30 @@ describe("two control planes", () => {
   });
 });
 
+describe("a request to go back", () => {
+  it.each(["published", "signing"] as const)("in the phase %s ends the rotation with the old root", async (phase) => {
+    const { cluster, first, second } = await startTwo();
+    const before = fingerprintOf(first.authority.signingRoot());
+    cluster.ask("first");
+    await cluster.until(phase);
+    cluster.ask("second", "roll_back");
+    await cluster.until("steady");
+    await cluster.pass(15_000);
+    expect([...cluster.faults]).toEqual([]);
+    for (const { authority, rotation } of [first, second]) {
+      expect(authority.roots().map(fingerprintOf)).toEqual([before]);
+      expect(rotation.status()).toMatchObject({ phase: "steady", requestId: "second", rolledBack: "requested" });
+    }
+  });
+
+  it("without a rotation begins none", async () => {
+    const { cluster } = await startTwo();
+    cluster.ask("first", "roll_back");
+    await cluster.pass(10_000);
+    expect(cluster.phases).toEqual(["steady"]);
+  });
+});
+
 describe("a control plane", () => {
   it("that stops gives its lease back and is not waited for", async () => {
     const { cluster, leader } = await startTwo();

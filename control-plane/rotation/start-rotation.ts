@@ -206,7 +206,7 @@ class RotationPart {
     const { control, clock } = this.#options;
     const requested = control.current().rotation;
     return {
-      request: requested && { kind: "rotate", requestId: requested.requestId },
+      request: requested && { kind: requested.kind ?? "rotate", requestId: requested.requestId },
       ...combineReplicas([{ kind: "live", report: this.#report(state) }, ...this.#others()], state, clock.now()),
     };
   }
