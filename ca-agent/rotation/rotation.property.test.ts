@@ -5,8 +5,13 @@ import { LEAF_MS, type ModelAction, RotationModel } from "./rotation-model-fixtu
 const replica = fc.nat(2);
 const sidecar = fc.nat(3);
 
+/** The second one in one case of ten: what rolls back must not keep rotations from their end. */
+function often<Usual, Rare>(usual: Usual, rare: Rare): fc.Arbitrary<Usual | Rare> {
+  return fc.oneof({ weight: 9, arbitrary: fc.constant(usual) }, { weight: 1, arbitrary: fc.constant(rare) });
+}
+
 const actions: fc.Arbitrary<ModelAction> = fc.oneof(
-  { weight: 3, arbitrary: fc.record({ kind: fc.constant("pass" as const), ms: fc.nat(333) }) },
+  { weight: 3, arbitrary: fc.record({ kind: fc.constant("pass" as const), ms: fc.nat(500) }) },
   { weight: 4, arbitrary: fc.constant({ kind: "recover" as const }) },
   { weight: 1, arbitrary: fc.constant({ kind: "roll_out" as const }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant("follow" as const), replica }) },
@@ -25,12 +30,12 @@ const actions: fc.Arbitrary<ModelAction> = fc.oneof(
     weight: 1,
     arbitrary: fc.record({
       kind: fc.constant("request" as const),
-      request: fc.constantFrom("rotate", "rotate", "rotate", "roll_back"),
+      request: often("rotate" as const, "roll_back" as const),
     }),
   },
   {
     weight: 1,
-    arbitrary: fc.record({ kind: fc.constant("fault" as const), isFound: fc.constantFrom(false, false, false, true) }),
+    arbitrary: fc.record({ kind: fc.constant("fault" as const), isFound: often(false, true) }),
   },
   {
     weight: 8,
@@ -51,7 +56,7 @@ it("no sequence of faults leaves a valid certificate without a trusted root, or 
       for (const step of model.visited) visited.add(step);
       expect(model.broken).toEqual([]);
     }),
-    { numRuns: 300 },
+    { numRuns: 150 },
   );
   // The sequences must reach every step, or they show nothing.
   expect([...visited].sort()).toEqual([
