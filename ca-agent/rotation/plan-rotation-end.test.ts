@@ -21,9 +21,10 @@ const ENDED_MS = SIGNING.leavesUntilMs - NOW_MS;
 const ENDED_WITHDRAWING_MS = WITHDRAWING.leavesUntilMs - NOW_MS;
 
 describe.each([
-  { name: "a previous root", state: SIGNING as RotationState, endedMs: ENDED_MS, ready: NEW },
-  { name: "a root that is withdrawn", state: WITHDRAWING as RotationState, endedMs: ENDED_WITHDRAWING_MS, ready: OLD },
-])("$name", ({ state, endedMs, ready }) => {
+  { name: "a previous root", began: SIGNING, endedMs: ENDED_MS, ready: NEW },
+  { name: "a root that is withdrawn", began: WITHDRAWING, endedMs: ENDED_WITHDRAWING_MS, ready: OLD },
+])("$name", ({ began, endedMs, ready }) => {
+  const state: RotationState = { ...began, isFollowed: true };
   const behind = countSidecars({ connected: 10, trusting: byRoot([ready, 10]), holding: byRoot([ready, 9]) });
   const cases: readonly Omit<PlanCase, "state">[] = [
     {
@@ -57,19 +58,9 @@ describe.each([
       plan: { kind: "step", to: "steady" },
     },
     {
-      name: "stays longer while a control plane still signs with it",
-      ...{ afterMs: HOUR_MS, evidence: { replicas: { ...replicas, following: 1 } } },
-      plan: { kind: "extend", reason: "1 of 2 control planes do not have the stored state in force" },
-    },
-    {
-      name: "stays longer while a control plane may still sign with it",
-      ...{ afterMs: HOUR_MS, evidence: { replicas: { ...replicas, lost: 1 } } },
-      plan: { kind: "extend", reason: "1 control planes do not report, and may still sign" },
-    },
-    {
-      name: "stays as long as was stored for a control plane that follows some seconds later",
-      ...{ afterMs: 5000, evidence: { replicas: { ...replicas, following: 1 } } },
-      plan: { ...wait("certificates of the other root"), untilMs: NOW_MS + endedMs },
+      name: "does not go while a control plane has gone back to it",
+      ...{ afterMs: endedMs, evidence: { replicas: { ...replicas, following: 1 } } },
+      plan: wait("1 of 2 control planes do not have the stored state in force"),
     },
     {
       name: "does not stay for ever for a control plane that never follows",
@@ -84,6 +75,38 @@ describe.each([
   ];
   it.each(cases)("$name", (one) => {
     expect(planFor({ state, ...one })).toEqual(one.plan);
+  });
+
+  it.each([
+    {
+      name: "while control planes are receiving the state",
+      ...{ afterMs: LIMITS.settleMs - 1, evidence: {} },
+      plan: { ...wait("control planes are receiving the state"), untilMs: NOW_MS + LIMITS.settleMs },
+    },
+    {
+      name: "while a control plane still signs with it",
+      ...{ afterMs: endedMs, evidence: { replicas: { ...replicas, following: 1 } } },
+      plan: wait("1 of 2 control planes do not have the stored state in force; this is waited for until 2030-01-08"),
+    },
+    {
+      name: "while a control plane that has fallen silent may still sign with it",
+      ...{ afterMs: endedMs, evidence: { replicas: { ...replicas, lost: 1 } } },
+      plan: wait("1 control planes do not report, and may still sign; this is waited for until"),
+    },
+  ])("has no known end $name", ({ plan: expected, ...given }) => {
+    expect(planFor({ state: began, ...given })).toEqual(expected);
+  });
+
+  it("has a known end from then on, however late", () => {
+    for (const afterMs of [LIMITS.settleMs, endedMs, WEEK_MS - 1]) {
+      expect(planFor({ state: began, afterMs })).toEqual({ kind: "confirm" });
+    }
+  });
+
+  it("goes after a week without a control plane that never follows, and another one after its last leaf", () => {
+    const evidence = { replicas: { ...replicas, following: 1 } };
+    expect(planFor({ state: began, evidence, afterMs: WEEK_MS })).toMatchObject(wait("1 of 2 control planes"));
+    expect(planFor({ state: began, evidence, afterMs: WEEK_MS + endedMs })).toEqual({ kind: "step", to: "steady" });
   });
 });
 

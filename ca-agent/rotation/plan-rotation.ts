@@ -1,5 +1,5 @@
 import { X509Certificate } from "node:crypto";
-import { latestLeafEnd, type RotationLimits, type RotationTime } from "./rotation-limits.ts";
+import type { RotationLimits, RotationTime } from "./rotation-limits.ts";
 import {
   fingerprintOf,
   type PublishedState,
@@ -18,8 +18,8 @@ export type RotationPlan =
   | { readonly kind: "wait"; readonly reason: string; readonly untilMs?: number }
   | { readonly kind: "step"; readonly to: "published"; readonly cause: RotationCause }
   | { readonly kind: "step"; readonly to: "signing" | "steady" }
-  /** The phase goes on: a control plane may still sign with the other root. */
-  | { readonly kind: "extend"; readonly reason: string }
+  /** The phase goes on, and its end is known: no control plane signs with the other root any more. */
+  | { readonly kind: "confirm" }
   | { readonly kind: "roll_back"; readonly reason: string };
 
 /** A next root is prepared when less than this part of the current one's life remains, as in Istio. */
@@ -93,14 +93,14 @@ function planRetirement(state: SigningState, evidence: RotationEvidence, time: R
 
 /** The end of both ways: one root remains, the other one leaves the bundle. */
 function planEnd(
-  { current, sinceMs, leavesUntilMs }: SigningState | WithdrawingState,
+  { current, sinceMs, isFollowed, leavesUntilMs }: SigningState | WithdrawingState,
   evidence: RotationEvidence,
   time: RotationTime,
 ): RotationPlan {
   const { nowMs, limits } = time;
-  const unready = findUnready(evidence.replicas);
-  const isExtended = unready !== undefined && nowMs < sinceMs + limits.retireLimitMs;
-  if (isExtended && leavesUntilMs < latestLeafEnd(time)) return { kind: "extend", reason: unready };
+  const limitMs = sinceMs + limits.retireLimitMs;
+  if (!isFollowed && nowMs < limitMs)
+    return planConfirmation(evidence, { nowMs, limitMs, settledMs: sinceMs + limits.settleMs });
   const endMs = Math.max(leavesUntilMs, evidence.replicas.otherLeavesUntilMs + limits.clockErrorMs);
   if (!(nowMs >= endMs)) {
     return { kind: "wait", reason: "certificates of the other root may still be valid", untilMs: endMs };
@@ -113,6 +113,20 @@ function planEnd(
   ]);
   if (missing === undefined) return { kind: "step", to: "steady" };
   return waitFor(missing, { nowMs, limitMs: endMs + limits.retireLimitMs, to: "steady" });
+}
+
+/** A control plane that was cut off may sign with the other root, until it follows or ends. */
+function planConfirmation(
+  { replicas }: RotationEvidence,
+  time: { readonly nowMs: number; readonly limitMs: number; readonly settledMs: number },
+): RotationPlan {
+  const { nowMs, limitMs, settledMs } = time;
+  if (nowMs < settledMs) {
+    return { kind: "wait", reason: "control planes are receiving the state", untilMs: settledMs };
+  }
+  const unready = findUnready(replicas);
+  if (unready === undefined) return { kind: "confirm" };
+  return { kind: "wait", reason: `${unready}; this is waited for until ${new Date(limitMs).toISOString()}` };
 }
 
 /**

@@ -4,7 +4,8 @@ import { settlePromises } from "../../mesh/fake-clock-fixture.ts";
 import { type ControlPlane, LEAF_MS, LIMITS, RotationMesh } from "./rotation-mesh-fixture.ts";
 import { fingerprintOf, trustedRoots } from "./rotation-state.ts";
 
-const WHOLE = ["steady", "published", "signing", "steady"];
+/** "signing" is stored twice: when it begins, and when all control planes have it in force. */
+const WHOLE = ["steady", "published", "signing", "signing", "steady"];
 const TEN_YEARS_MS = 3650 * 86_400_000;
 
 /** A mesh whose first control plane leads. */
@@ -154,7 +155,7 @@ describe("a rotation that fails", () => {
 });
 
 describe("a crash", () => {
-  const moments = [1, 2, 3].flatMap((write) => (["before", "after"] as const).map((moment) => ({ write, moment })));
+  const moments = [1, 2, 3, 4].flatMap((write) => (["before", "after"] as const).map((moment) => ({ write, moment })));
 
   it.each(moments)("of the leader $moment write $write is survived", async ({ write, moment }) => {
     const { mesh, leader, others } = await startMesh(2);
@@ -215,7 +216,7 @@ describe("writing", () => {
     await mesh.until("signing");
     await mesh.until("steady");
     expect(mesh.phases).toEqual(WHOLE);
-    expect(mesh.store.history.map(({ revision }) => revision)).toEqual([0, 1, 2, 3]);
+    expect(mesh.store.history.map(({ revision }) => revision)).toEqual([0, 1, 2, 3, 4]);
     expect([...mesh.faults]).toEqual([]);
   });
 

@@ -102,8 +102,8 @@ export class RotationDriver {
       case "roll_back":
         log.error({ ...fields, reason: plan.reason }, "the rotation of the root is rolled back");
         return;
-      case "extend":
-        log.info({ ...fields, reason: plan.reason }, "the rotation of the root takes longer");
+      case "confirm":
+        log.info(fields, "the rotation of the root goes on: no control plane signs with the other root any more");
         return;
       case "step":
         log.info(fields, `the rotation of the root goes on: ${STEP_TEXTS[plan.to]}`);

@@ -10,7 +10,10 @@ export interface RotationLimits {
   readonly clockErrorMs: number;
   /** After the last old leaf, sidecars without a new one are waited for so long. @default a week */
   readonly retireLimitMs: number;
-  /** Counts must be complete for so long, because sidecars reconnect after a control plane's restart. @default 90,000 */
+  /**
+   * Counts must be complete for so long, because sidecars reconnect after a control plane's restart; and control planes that
+   * start have so long to report. @default 90,000
+   */
   readonly settleMs: number;
   /** After a rotation by age was rolled back, the next one starts so much later. @default a day */
   readonly retryMs: number;
@@ -18,7 +21,6 @@ export interface RotationLimits {
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
-const MAX_MARGIN_MS = 600_000;
 
 /**
  * The limits for a mesh whose leaves live so long at most. Where they live shorter than a default limit, that is the limit:
@@ -49,12 +51,4 @@ export interface RotationTime {
 /** By when all leaves have certainly expired that have been signed up to now. */
 export function latestLeafEnd({ nowMs, limits }: RotationTime): number {
   return nowMs + limits.longestLeafMs + limits.clockErrorMs;
-}
-
-/**
- * What is stored as the end of the leaves of a root that no longer signs: a little later, so that control planes which
- * follow some seconds later cost no further write.
- */
-export function storedLeafEnd(time: RotationTime): number {
-  return latestLeafEnd(time) + Math.min(time.limits.longestLeafMs / 8, MAX_MARGIN_MS);
 }

@@ -10,7 +10,7 @@ import {
   type RotationState,
   trustedRoots,
 } from "./rotation-state.ts";
-import { activateNext, extendPhase, publishNext, retireRoot, rollBack, type StepInput } from "./rotation-steps.ts";
+import { activateNext, confirmPhase, publishNext, retireRoot, rollBack, type StepInput } from "./rotation-steps.ts";
 
 const POOL: readonly RootPair[] = Array.from({ length: 4 }, () => mintOwnRoot());
 /** Fingerprints, computed once. */
@@ -196,7 +196,7 @@ export class RotationModel {
     if (state.kind === "published" && plan.kind === "step")
       return activateNext(state, { crossSignedPem: undefined }, input);
     if (state.kind === "signing" || state.kind === "withdrawing") {
-      return plan.kind === "extend" ? extendPhase(state, input) : retireRoot(state, input);
+      return plan.kind === "confirm" ? confirmPhase(state, input) : retireRoot(state, input);
     }
     throw new TypeError(`${plan.kind} does not follow ${state.kind}`);
   }

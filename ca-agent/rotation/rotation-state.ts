@@ -46,7 +46,9 @@ export interface SigningState extends StateBase {
   readonly cause: RotationCause;
   /** Since when the new one signs, in epoch milliseconds. */
   readonly sinceMs: number;
-  /** No leaf of the previous root is valid any more after this, in epoch milliseconds. */
+  /** Whether all control planes had this state in force at some time: since then none signs with the previous root. */
+  readonly isFollowed: boolean;
+  /** No leaf of the previous root that was signed until then is valid any more after this, in epoch milliseconds. */
   readonly leavesUntilMs: number;
 }
 
@@ -60,7 +62,9 @@ export interface WithdrawingState extends StateBase {
   readonly reason: string;
   /** Since when the old one signs again, in epoch milliseconds. */
   readonly sinceMs: number;
-  /** No leaf of the leaving root is valid any more after this, in epoch milliseconds. */
+  /** Whether all control planes had this state in force at some time: since then none signs with the leaving root. */
+  readonly isFollowed: boolean;
+  /** No leaf of the leaving root that was signed until then is valid any more after this, in epoch milliseconds. */
   readonly leavesUntilMs: number;
 }
 

@@ -13,7 +13,7 @@ import {
   WITHDRAWING,
 } from "./rotation-fixture.ts";
 import { fingerprintOf, trustedRoots } from "./rotation-state.ts";
-import { activateNext, extendPhase, publishNext, retireRoot, rollBack } from "./rotation-steps.ts";
+import { activateNext, confirmPhase, publishNext, retireRoot, rollBack } from "./rotation-steps.ts";
 
 const [old, next] = [OLD.certificatePem, NEW.certificatePem];
 const request = { kind: "rotate", requestId: "later" } as const;
@@ -60,9 +60,10 @@ describe("the steps of a rotation", () => {
     expect(rollBack(PUBLISHED, "a test", INPUT)).toMatchObject({ kind: "steady", current: OLD, last: rolledBack });
   });
 
-  it("extend a phase by the life of a leaf that is signed now", () => {
+  it("know the end of the other root's leaves once no control plane signs with it", () => {
     const nowMs = NOW_MS + HOUR_MS;
-    const extended = extendPhase(SIGNING, { nowMs, limits: LIMITS, request: undefined });
-    expect(extended).toEqual({ ...SIGNING, revision: 3, leavesUntilMs: SIGNING.leavesUntilMs + HOUR_MS });
+    const confirmed = confirmPhase(SIGNING, { nowMs, limits: LIMITS, request: undefined });
+    const leavesUntilMs = SIGNING.leavesUntilMs + HOUR_MS;
+    expect(confirmed).toEqual({ ...SIGNING, revision: 3, isFollowed: true, leavesUntilMs });
   });
 });

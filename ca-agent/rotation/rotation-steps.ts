@@ -1,5 +1,5 @@
 import type { RootPair } from "../authority/self-signed-root.ts";
-import { type RotationTime, storedLeafEnd } from "./rotation-limits.ts";
+import { latestLeafEnd, type RotationTime } from "./rotation-limits.ts";
 import {
   type EndedRotation,
   fingerprintOf,
@@ -35,13 +35,13 @@ export function activateNext(
 ): SigningState {
   return {
     ...{ kind: "signing", ...carried(state, input), current: state.next, previous: state.current, crossSignedPem },
-    ...{ cause: state.cause, sinceMs: input.nowMs, leavesUntilMs: storedLeafEnd(input) },
+    ...{ cause: state.cause, sinceMs: input.nowMs, isFollowed: false, leavesUntilMs: latestLeafEnd(input) },
   };
 }
 
-/** A control plane may still sign with the other root: its leaves end later. */
-export function extendPhase<State extends SigningState | WithdrawingState>(state: State, input: StepInput): State {
-  return { ...state, ...carried(state, input), leavesUntilMs: storedLeafEnd(input) };
+/** No control plane signs with the other root any more: now it is known when its leaves end. */
+export function confirmPhase<State extends SigningState | WithdrawingState>(state: State, input: StepInput): State {
+  return { ...state, ...carried(state, input), isFollowed: true, leavesUntilMs: latestLeafEnd(input) };
 }
 
 /** The root that no longer signs, and whose leaves have all expired, is forgotten with its key. */
@@ -71,7 +71,12 @@ export function rollBack(
   }
   return {
     ...{ kind: "withdrawing", ...carried(state, input), current: state.previous, cause, reason },
-    ...{ leavingPem: state.current.certificatePem, sinceMs: input.nowMs, leavesUntilMs: storedLeafEnd(input) },
+    ...{
+      leavingPem: state.current.certificatePem,
+      sinceMs: input.nowMs,
+      isFollowed: false,
+      leavesUntilMs: latestLeafEnd(input),
+    },
   };
 }
 

@@ -62,17 +62,17 @@ describe("a step", () => {
     expect(await takeStep(state, { kind: "roll_back", reason: "a test" }, deps)).toMatchObject({ kind, current: OLD });
   });
 
-  it.each([SIGNING, WITHDRAWING])("extends $kind", async (state) => {
+  it.each([SIGNING, WITHDRAWING])("confirms $kind", async (state) => {
     const later = { ...deps, clock: new FakeClock(NOW_MS + DAY_MS) };
-    const next = await takeStep(state, { kind: "extend", reason: "a test" }, later);
-    expect(next).toMatchObject({ kind: state.kind, leavesUntilMs: state.leavesUntilMs + DAY_MS });
+    const next = await takeStep(state, { kind: "confirm" }, later);
+    expect(next).toMatchObject({ kind: state.kind, isFollowed: true, leavesUntilMs: state.leavesUntilMs + DAY_MS });
   });
 
   it.each([
     { state: STEADY, plan: { kind: "step", to: "signing" } },
     { state: STEADY, plan: { kind: "roll_back", reason: "a test" } },
     { state: PUBLISHED, plan: { kind: "step", to: "steady" } },
-    { state: PUBLISHED, plan: { kind: "extend", reason: "a test" } },
+    { state: PUBLISHED, plan: { kind: "confirm" } },
     { state: SIGNING, plan: { kind: "step", to: "signing" } },
     { state: WITHDRAWING, plan: { kind: "roll_back", reason: "a test" } },
   ] as const)("that does not fit is refused: $plan.kind from $state.kind", async ({ state, plan }) => {

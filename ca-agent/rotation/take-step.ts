@@ -11,7 +11,7 @@ import { crossSignRoot } from "./cross-sign.ts";
 import type { RotationPlan } from "./plan-rotation.ts";
 import type { RotationLimits } from "./rotation-limits.ts";
 import type { PublishedState, RotationRequest, RotationState } from "./rotation-state.ts";
-import { activateNext, extendPhase, publishNext, retireRoot, rollBack, type StepInput } from "./rotation-steps.ts";
+import { activateNext, confirmPhase, publishNext, retireRoot, rollBack, type StepInput } from "./rotation-steps.ts";
 import { formatOwnAuthority } from "./storage/format-own-authority.ts";
 import { readOwnAuthority } from "./storage/own-authority.ts";
 
@@ -55,7 +55,7 @@ async function createNext(state: RotationState, plan: Step, deps: StepDeps): Pro
   const isLeaving = state.kind === "signing" || state.kind === "withdrawing";
   const isUndecided = state.kind === "signing" || state.kind === "published";
   if (plan.kind === "roll_back" && isUndecided) return rollBack(state, plan.reason, input);
-  if (plan.kind === "extend" && isLeaving) return extendPhase(state, input);
+  if (plan.kind === "confirm" && isLeaving) return confirmPhase(state, input);
   if (plan.kind !== "step") throw misfit(state, plan.kind);
   if (plan.to === "steady" && isLeaving) return retireRoot(state, input);
   if (plan.to === "published" && state.kind === "steady") {

@@ -85,7 +85,7 @@ describe("two control planes", () => {
     await cluster.until("steady");
     expect(cluster.phases).toEqual(WHOLE);
     expect(edits).toBe(3);
-    expect((await cluster.state()).revision).toBe(3);
+    expect((await cluster.state()).revision).toBe(4);
   });
 });
 

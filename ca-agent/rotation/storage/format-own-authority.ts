@@ -33,12 +33,20 @@ function recordOf(state: RotationState): RotationRecord {
       return { ...base, kind, cause, sinceMs, next: fingerprintOf(next.certificatePem) };
     }
     case "signing": {
-      const { kind, cause, sinceMs, leavesUntilMs, previous } = state;
-      return { ...base, kind, cause, sinceMs, leavesUntilMs, previous: fingerprintOf(previous.certificatePem) };
+      const { kind, cause, sinceMs, isFollowed, leavesUntilMs, previous } = state;
+      return {
+        ...base,
+        kind,
+        cause,
+        sinceMs,
+        isFollowed,
+        leavesUntilMs,
+        previous: fingerprintOf(previous.certificatePem),
+      };
     }
     case "withdrawing": {
-      const { kind, cause, reason, sinceMs, leavesUntilMs, leavingPem } = state;
-      return { ...base, kind, cause, reason, sinceMs, leavesUntilMs, leaving: fingerprintOf(leavingPem) };
+      const { kind, cause, reason, sinceMs, isFollowed, leavesUntilMs, leavingPem } = state;
+      return { ...base, kind, cause, reason, sinceMs, isFollowed, leavesUntilMs, leaving: fingerprintOf(leavingPem) };
     }
   }
 }

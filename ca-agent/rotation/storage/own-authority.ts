@@ -87,18 +87,29 @@ function parseRecorded(found: FileTexts, recordText: string): RotationState {
       return { ...base, kind, current, next, others: others(trusted(next.certificatePem)), cause, sinceMs };
     }
     case "signing": {
-      const { kind, cause, sinceMs, leavesUntilMs } = record;
+      const { kind, cause, sinceMs, isFollowed, leavesUntilMs } = record;
       const names = { certificate: NAMES.previousCertificate, key: NAMES.previousKey, fingerprint: record.previous };
       const previous = readPair(found, names);
-      const times = { cause, sinceMs, leavesUntilMs };
+      const times = { cause, sinceMs, isFollowed, leavesUntilMs };
       const crossSignedPem = readCrossSigned(found);
       const rest = others(trusted(previous.certificatePem));
       return { ...base, kind, current, previous, crossSignedPem, others: rest, ...times };
     }
     case "withdrawing": {
-      const { kind, cause, reason, sinceMs, leavesUntilMs } = record;
+      const { kind, cause, reason, sinceMs, isFollowed, leavesUntilMs } = record;
       const leavingPem = requireTrusted(found, roots, record.leaving);
-      return { ...base, kind, current, leavingPem, others: others(leavingPem), cause, reason, sinceMs, leavesUntilMs };
+      return {
+        ...base,
+        kind,
+        current,
+        leavingPem,
+        others: others(leavingPem),
+        cause,
+        reason,
+        sinceMs,
+        isFollowed,
+        leavesUntilMs,
+      };
     }
   }
 }

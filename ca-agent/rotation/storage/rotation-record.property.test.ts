@@ -13,7 +13,7 @@ const base = {
   requestId: fc.option(fc.stringMatching(/^[\x21-\x7e]{1,128}$/), { nil: undefined }),
   current: fingerprint,
 };
-const leaving = { cause, sinceMs: time, leavesUntilMs: time };
+const leaving = { cause, sinceMs: time, isFollowed: fc.boolean(), leavesUntilMs: time };
 const outcome = fc.constantFrom("completed" as const, "rolled_back" as const);
 const last = fc.record({ cause, outcome, reason, atMs: time, dropped: fingerprint });
 

@@ -23,6 +23,7 @@ interface RecordBase {
 interface LeavingRecord {
   readonly cause: RotationCause;
   readonly sinceMs: number;
+  readonly isFollowed: boolean;
   readonly leavesUntilMs: number;
 }
 
@@ -36,8 +37,8 @@ const BASE = ["kind", "revision", "requestId", "current"];
 const FIELDS: Readonly<Record<RotationState["kind"], readonly string[]>> = {
   steady: [...BASE, "last"],
   published: [...BASE, "next", "cause", "since"],
-  signing: [...BASE, "previous", "cause", "since", "leavesUntil"],
-  withdrawing: [...BASE, "leaving", "cause", "reason", "since", "leavesUntil"],
+  signing: [...BASE, "previous", "cause", "since", "followed", "leavesUntil"],
+  withdrawing: [...BASE, "leaving", "cause", "reason", "since", "followed", "leavesUntil"],
 };
 const LAST_FIELDS = ["cause", "outcome", "reason", "at", "dropped"];
 
@@ -95,8 +96,8 @@ function formatKind(record: RotationRecord): Fields {
   }
 }
 
-function formatLeaving({ cause, sinceMs, leavesUntilMs }: LeavingRecord): Fields {
-  return { cause, since: formatTime(sinceMs), leavesUntil: formatTime(leavesUntilMs) };
+function formatLeaving({ cause, sinceMs, isFollowed, leavesUntilMs }: LeavingRecord): Fields {
+  return { cause, since: formatTime(sinceMs), followed: isFollowed, leavesUntil: formatTime(leavesUntilMs) };
 }
 
 function formatLast({ cause, outcome, reason, atMs, dropped }: EndedRotation): Fields {
@@ -113,6 +114,7 @@ function readLeaving(fields: Fields): LeavingRecord {
   return {
     cause: readCause(fields),
     sinceMs: readTime(fields, "since"),
+    isFollowed: readFlag(fields, "followed"),
     leavesUntilMs: readTime(fields, "leavesUntil"),
   };
 }
@@ -152,6 +154,12 @@ function readFingerprint(fields: Fields, name: string): string {
   const value = fields[name];
   if (typeof value === "string" && FINGERPRINT.test(value)) return value;
   throw new Error(`its ${name} is not the SHA-256 of a certificate`);
+}
+
+function readFlag(fields: Fields, name: string): boolean {
+  const value = fields[name];
+  if (typeof value === "boolean") return value;
+  throw new Error(`its ${name} is neither true nor false`);
 }
 
 function readTime(fields: Fields, name: string): number {
