@@ -20,7 +20,7 @@ const ROTATE_OPTIONS = {
     help: "go back to the root before, while a rotation is in progress",
     heading: "For rotate-root",
   },
-  wait: { type: "boolean", help: "follow the rotation until it is over: about a day" },
+  wait: { type: "boolean", help: "follow the rotation until it is over: the longest lifetime of certificates" },
   timeout: { type: "string", value: "TIME", help: "with --wait: stop following after this time, such as 10m" },
 } as const satisfies OptionTable;
 
