@@ -44,7 +44,7 @@ it("certificates of five seconds under load fail no request, through sidecars an
   const renewals = (await readCounter("istio_agent_num_outgoing_requests")) - before;
   process.stdout.write(`${renewals} renewals, ${reports.map(({ succeeded }) => succeeded).join(" + ")} requests\n`);
   expect(reports.map(({ failures }) => failures)).toEqual([[], []]);
-  for (const { succeeded } of reports) expect(succeeded).toBeGreaterThan(200);
+  for (const { succeeded } of reports) expect(succeeded).toBeGreaterThan(100);
   // Each at half of the lifetime.
   expect(renewals).toBeGreaterThan(2);
   expect(await readCounter("istio_agent_num_failed_outgoing_requests")).toBe(0);
