@@ -185,7 +185,7 @@ async function startParts(options: ControlPlaneOptions, deps: PartsDeps): Promis
     metrics: createControlPlaneMetrics(registry),
   });
   const rotation = startRotation({
-    ...{ ...deps, ...identity, proxies: discovery.status, trustDomain: initial.trustDomain },
+    ...{ ...deps, ...identity, proxies: discovery.trust, trustDomain: initial.trustDomain },
     ...{ maxLifetimeMs, tuning: options.rotation },
     cluster:
       options.identity.kind === "kubernetes" ? { ...options.identity, namespace: initial.rootNamespace } : undefined,

@@ -8,7 +8,7 @@ import { SharedDecisions } from "./decisions/shared-decisions.ts";
 import { DiscoverStreams } from "./streams/discover-streams.ts";
 import type { ConnectedProxy } from "./streams/served-proxy.ts";
 import { DEFAULT_STREAM_LIMITS, type StreamLimits } from "./streams/stream-limits.ts";
-import type { ProxyStatus } from "./streams/stream-status.ts";
+import type { ProxyStatus, ProxyTrust } from "./streams/stream-status.ts";
 
 /** Who is trusted; the certificate authority knows it. */
 export interface TrustSource {
@@ -56,6 +56,8 @@ export interface Discovery {
   register(router: ConnectRouter): void;
   /** The connected proxies and what they have acknowledged, for operators. */
   status(): readonly ProxyStatus[];
+  /** The same proxies, and only which roots they have. */
+  trust(): readonly ProxyTrust[];
 }
 
 /** Follows the mesh's configuration and roots until the shutdown. */
@@ -82,6 +84,7 @@ export function startDiscovery(options: DiscoveryServiceOptions): Discovery {
     register: (router) =>
       router.service(DiscoveryService, { discover: (requests, context) => streams.discover(requests, context) }),
     status: () => streams.status(),
+    trust: () => streams.trust(),
   };
 }
 

@@ -1,26 +1,24 @@
 import { expect, it } from "vitest";
-import { type CountedProxy, countSidecars } from "./count-sidecars.ts";
+import type { ProxyTrust } from "../../discovery/streams/stream-status.ts";
+import { countSidecars } from "./count-sidecars.ts";
 
 let created = 0;
 
 /** Another one with each call. */
-function proxy(changes: Partial<CountedProxy> = {}): CountedProxy {
+function proxy(changes: Partial<ProxyTrust> = {}): ProxyTrust {
   created += 1;
   return {
     ...{ identity: "spiffe://cluster.local/ns/ns1/sa/a", address: `10.0.0.${created}` },
-    certificate: { serialNumber: "1A", notAfter: "2030-01-01T00:00:00.000Z", rootFingerprint: "old" },
-    trustedRoots: ["old"],
-    resources: [{ kind: "trust bundle", count: 1, state: "synced" }],
+    ...{ certificateRoot: "old", trustedRoots: ["old"], rejectsBundle: false },
     ...changes,
   };
 }
 
 it("proxies are counted by the roots that they have acknowledged, and by the root of their certificate", () => {
-  const renewed = { ...proxy().certificate, rootFingerprint: "new" };
   const proxies = [
     proxy(),
     proxy({ trustedRoots: ["old", "new", "new"] }),
-    proxy({ trustedRoots: null, certificate: renewed }),
+    proxy({ trustedRoots: null, certificateRoot: "new" }),
   ];
   expect(countSidecars(proxies)).toEqual({
     connected: 3,
@@ -36,14 +34,12 @@ it("proxies are counted by the roots that they have acknowledged, and by the roo
   });
 });
 
-it("a proxy that has rejected its trust bundle is counted, and one that has rejected something else is not", () => {
-  const rejects = proxy({ resources: [{ kind: "trust bundle", count: 1, state: "rejected" }] });
-  const other = proxy({ resources: [{ kind: "inbound", count: 1, state: "rejected" }] });
-  expect(countSidecars([rejects, other, proxy()]).rejecting).toBe(1);
+it("a proxy that has rejected its trust bundle is counted", () => {
+  expect(countSidecars([proxy({ rejectsBundle: true }), proxy()]).rejecting).toBe(1);
 });
 
 it("a pod that opens many streams counts once", () => {
-  const hostile = proxy({ resources: [{ kind: "trust bundle", count: 1, state: "rejected" }] });
+  const hostile = proxy({ rejectsBundle: true });
   const honest = [proxy({ trustedRoots: ["old", "new"] }), proxy({ trustedRoots: ["old", "new"] })];
   const { connected, rejecting, trusting } = countSidecars([...Array.from({ length: 64 }, () => hostile), ...honest]);
   expect({ connected, rejecting }).toEqual({ connected: 3, rejecting: 1 });
@@ -52,9 +48,8 @@ it("a pod that opens many streams counts once", () => {
 
 it("a proxy with two streams has what each of them has", () => {
   const { address } = proxy();
-  const renewed = { ...proxy().certificate, rootFingerprint: "new" };
   const before = proxy({ address, trustedRoots: ["old"] });
-  const after = proxy({ address, trustedRoots: ["new", "old"], certificate: renewed });
+  const after = proxy({ address, trustedRoots: ["new", "old"], certificateRoot: "new" });
   const counts = { connected: 1, rejecting: 0, trusting: new Map([["old", 1]]), holding: new Map() };
   expect(countSidecars([before, after])).toEqual(counts);
   expect(countSidecars([after, before])).toEqual(counts);

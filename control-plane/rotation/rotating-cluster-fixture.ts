@@ -6,6 +6,7 @@ import { startSecretAuthority } from "../../ca-agent/authority/secrets/start-sec
 import type { ControlState } from "../../ca-agent/control/control-state.ts";
 import { fingerprintOf, type RotationState } from "../../ca-agent/rotation/rotation-state.ts";
 import { createSecretStore } from "../../ca-agent/rotation/storage/secret-store.ts";
+import type { ProxyTrust } from "../../discovery/streams/stream-status.ts";
 import { KINDS } from "../../kubernetes/kinds.ts";
 import { KubernetesApiError } from "../../kubernetes/kubernetes-api-error.ts";
 import { InProcessApi, type InProcessCall } from "../../kubernetes/test-server/in-process-api.ts";
@@ -14,7 +15,6 @@ import { FakeClock, settlePromises } from "../../mesh/fake-clock-fixture.ts";
 import { parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import type { Cleanup } from "../../net/cleanup-fixture.ts";
-import type { CountedProxy } from "./count-sidecars.ts";
 import { type Rotation, startRotation } from "./start-rotation.ts";
 
 export const NAMESPACE = "istio-system";
@@ -106,12 +106,11 @@ export class RotatingReplica {
     };
   }
 
-  #proxies(): readonly CountedProxy[] {
+  #proxies(): readonly ProxyTrust[] {
     const trustedRoots = this.authority.roots().map(fingerprintOf);
-    return this.sidecars.map(({ rootFingerprint, untilMs }, index) => ({
+    return this.sidecars.map(({ rootFingerprint: certificateRoot }, index) => ({
       ...{ identity: "spiffe://cluster.local/ns/ns1/sa/a", address: `10.0.0.${index}` },
-      certificate: { serialNumber: "1", notAfter: new Date(untilMs).toISOString(), rootFingerprint },
-      ...{ trustedRoots, resources: [] },
+      ...{ certificateRoot, trustedRoots, rejectsBundle: false },
     }));
   }
 }

@@ -11,6 +11,7 @@ import { createRotationLimits, type RotationLimits } from "../../ca-agent/rotati
 import { fingerprintOf, type RotationEvidence, type RotationState } from "../../ca-agent/rotation/rotation-state.ts";
 import type { AuthorityStore } from "../../ca-agent/rotation/storage/authority-store.ts";
 import { findRootFault } from "../../ca-agent/rotation/take-step.ts";
+import type { ProxyTrust } from "../../discovery/streams/stream-status.ts";
 import { pause } from "../../kubernetes/bounded-call.ts";
 import type { KubernetesApi } from "../../kubernetes/kubernetes-api.ts";
 import { startLeaderElection } from "../../kubernetes/leases/leader-election.ts";
@@ -20,7 +21,7 @@ import { MeshError } from "../../mesh/mesh-error.ts";
 import type { Clock, Logger, Random } from "../../mesh/runtime.ts";
 import { WakeUp } from "../../net/wake-up.ts";
 import { whenAborted } from "../../net/when-aborted.ts";
-import { type CountedProxy, countSidecars } from "./count-sidecars.ts";
+import { countSidecars } from "./count-sidecars.ts";
 import { REPLICA_TIMES, type ReplicaLeases, type ReplicaTimes, startReplicaLeases } from "./replica-leases.ts";
 import { createRotationMetrics } from "./rotation-metrics.ts";
 
@@ -51,7 +52,7 @@ export interface StartRotationOptions {
   readonly authorityStore: AuthorityStore;
   readonly control: ControlFollower;
   /** The proxies that are connected to this process. */
-  readonly proxies: () => readonly CountedProxy[];
+  readonly proxies: () => readonly ProxyTrust[];
   readonly trustDomain: TrustDomain;
   /** The longest lifetime of a certificate. */
   readonly maxLifetimeMs: number;

@@ -12,7 +12,7 @@ import { OpenStreams } from "./open-streams.ts";
 import { Outbox } from "./outbox.ts";
 import { type ConnectedProxy, ServedProxy } from "./served-proxy.ts";
 import type { StreamLimits } from "./stream-limits.ts";
-import type { ProxyStatus } from "./stream-status.ts";
+import type { ProxyStatus, ProxyTrust } from "./stream-status.ts";
 import { UnreadBytes } from "./unread-bytes.ts";
 
 export interface DiscoverStreamsOptions {
@@ -56,6 +56,11 @@ export class DiscoverStreams {
   /** The proxies that are connected, in the order in which they connected. */
   status(): readonly ProxyStatus[] {
     return [...this.#open.named].map((proxy) => proxy.status());
+  }
+
+  /** Of the same proxies, in the same order. */
+  trust(): readonly ProxyTrust[] {
+    return [...this.#open.named].map((proxy) => proxy.trust());
   }
 
   /**

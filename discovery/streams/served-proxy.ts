@@ -14,7 +14,7 @@ import type { Outbox } from "./outbox.ts";
 import { PodWatch } from "./pod-watch.ts";
 import { type Batch, ProxyStream } from "./proxy-stream.ts";
 import type { StreamLimits } from "./stream-limits.ts";
-import { type ProxyStatus, StreamRecord } from "./stream-status.ts";
+import { type ProxyStatus, type ProxyTrust, StreamRecord } from "./stream-status.ts";
 
 export interface ServedProxyOptions {
   readonly caller: VerifiedPeer;
@@ -130,7 +130,6 @@ export class ServedProxy implements NamedStream {
   status(): ProxyStatus {
     const { identity, address, notAfterMs } = this.caller;
     const { serialNumber, rootFingerprint } = this.caller.certificate;
-    const { trustBundle } = this.#record;
     const { sentMs, acknowledgedMs } = this.#record.times;
     const counts = Map.groupBy(this.subscriptions.subscriptions, ({ resource }) => resource.kind);
     return {
@@ -146,7 +145,17 @@ export class ServedProxy implements NamedStream {
       resources: [...counts].map(([kind, { length }]) => ({ kind, count: length, state: this.#record.stateOf(kind) })),
       rejections: this.#record.rejections.map(({ resource, reason }) => ({ resource, reason })),
       certificate: { serialNumber, rootFingerprint, notAfter: new Date(notAfterMs).toISOString() },
-      trustedRoots: trustBundle === undefined ? null : this.#options.bundleRoots.fingerprintsOf(trustBundle),
+      trustedRoots: this.#trustedRoots(),
+    };
+  }
+
+  /** For counting: there may be ten thousand, and the whole status costs ten times as much. */
+  trust(): ProxyTrust {
+    const { identity, address, certificate } = this.caller;
+    return {
+      ...{ identity, address, certificateRoot: certificate.rootFingerprint },
+      trustedRoots: this.#trustedRoots(),
+      rejectsBundle: this.#record.stateOf("trust bundle") === "rejected",
     };
   }
 
@@ -155,6 +164,11 @@ export class ServedProxy implements NamedStream {
     this.subscriptions.close();
     this.#stopWaiting?.();
     this.#leave?.();
+  }
+
+  #trustedRoots(): readonly string[] | null {
+    const { trustBundle } = this.#record;
+    return trustBundle === undefined ? null : this.#options.bundleRoots.fingerprintsOf(trustBundle);
   }
 
   #onPod(client: ResourceClient | undefined): void {

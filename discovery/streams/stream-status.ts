@@ -43,6 +43,19 @@ export interface ProxyStatus {
   readonly trustedRoots: readonly string[] | null;
 }
 
+/** What of a connected proxy counts while a root is replaced. */
+export interface ProxyTrust {
+  /** SPIFFE id of its certificate. */
+  readonly identity: string;
+  readonly address: string;
+  /** SHA-256 of the root that its certificate leads to, as `X509Certificate.fingerprint256`. */
+  readonly certificateRoot: string;
+  /** SHA-256 of the roots of the trust bundle that it has acknowledged last; `null`: none yet. */
+  readonly trustedRoots: readonly string[] | null;
+  /** Whether it did not accept the trust bundle that was sent last. */
+  readonly rejectsBundle: boolean;
+}
+
 /** A value of a response. */
 interface SentValue {
   readonly id: number;

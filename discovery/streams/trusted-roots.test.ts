@@ -26,7 +26,11 @@ afterEach(() => {
   mesh.calls.abort();
 });
 
-const trustedRoots = () => discovery.status().at(-1)?.trustedRoots;
+function trustedRoots(): readonly string[] | null | undefined {
+  const found = discovery.status().at(-1)?.trustedRoots;
+  expect(discovery.trust().at(-1)?.trustedRoots).toEqual(found);
+  return found;
+}
 
 async function acknowledge({ nonce }: Pick<DiscoverResponse, "nonce">, ...rejectedIds: readonly number[]) {
   proxy.send({
@@ -61,6 +65,19 @@ describe("the roots that a proxy trusts", () => {
     mesh.roots.change([NEW.pem]);
     await acknowledge(await proxy.response(), BUNDLE_ID);
     expect(trustedRoots()).toEqual([fingerprint(OLD), fingerprint(NEW)]);
+  });
+
+  it("are counted with whether it has rejected the last bundle, and the root of its certificate", async () => {
+    const counted = () =>
+      discovery.trust().map(({ rejectsBundle, certificateRoot }) => [rejectsBundle, certificateRoot]);
+    await acknowledge(await proxy.response());
+    const [root] = discovery.status().map(({ certificate }) => certificate.rootFingerprint);
+    expect(counted()).toEqual([[false, root]]);
+    await acknowledge(await publishNew(), 7);
+    expect(counted()).toEqual([[false, root]]);
+    mesh.roots.change([NEW.pem]);
+    await acknowledge(await proxy.response(), BUNDLE_ID);
+    expect(counted()).toEqual([[true, root]]);
   });
 
   it("do not depend on values of other kinds that it rejects", async () => {
