@@ -47,19 +47,26 @@ const actions: fc.Arbitrary<ModelAction> = fc.oneof(
   },
 );
 
+const sequences = fc.array(actions, { minLength: 50, maxLength: 250, size: "max" });
+
+function run(sequence: readonly ModelAction[]): RotationModel {
+  const model = new RotationModel({ replicas: 3, sidecars: 4 });
+  for (const action of sequence) model.act(action);
+  return model;
+}
+
 it("no sequence of faults leaves a valid certificate without a trusted root, or lets a root sign too early", () => {
-  const visited = new Set<string>();
   fc.assert(
-    fc.property(fc.array(actions, { minLength: 50, maxLength: 250, size: "max" }), (sequence) => {
-      const model = new RotationModel({ replicas: 3, sidecars: 4 });
-      for (const action of sequence) model.act(action);
-      for (const step of model.visited) visited.add(step);
-      expect(model.broken).toEqual([]);
+    fc.property(sequences, (sequence) => {
+      expect(run(sequence).broken).toEqual([]);
     }),
     { numRuns: 150 },
   );
-  // The sequences must reach every step, or they show nothing.
-  expect([...visited].sort()).toEqual([
+});
+
+it("such sequences reach every step, or they would show nothing", () => {
+  const visited = fc.sample(sequences, { numRuns: 80, seed: 1 }).flatMap((sequence) => [...run(sequence).visited]);
+  expect([...new Set(visited)].sort()).toEqual([
     "published signing",
     "published steady",
     "signing signing",
