@@ -1,4 +1,5 @@
 import { X509Certificate } from "node:crypto";
+import { normalizeSerialNumber } from "../../mesh/identity/serial-number.ts";
 
 /** A certificate authority as operators see it, at one control plane. It contains no key. */
 export interface AuthorityStatus {
@@ -13,6 +14,8 @@ export interface AuthorityStatus {
 export interface RootStatus {
   /** SHA-256, as `X509Certificate.fingerprint256`. */
   readonly fingerprint: string;
+  /** Hexadecimal, upper case, without leading zeros. Absent: the control plane is of an earlier version. */
+  readonly serialNumber?: string | undefined;
   /** ISO 8601, as are all times. */
   readonly notBefore: string;
   readonly notAfter: string;
@@ -45,9 +48,10 @@ export interface RotationStatus {
 export function describeRoots(roots: readonly string[], signingRoot: string): readonly RootStatus[] {
   const signing = new X509Certificate(signingRoot).fingerprint256;
   return roots.map((pem) => {
-    const { fingerprint256: fingerprint, validFromDate, validToDate } = new X509Certificate(pem);
+    const { fingerprint256: fingerprint, serialNumber, validFromDate, validToDate } = new X509Certificate(pem);
     return {
       fingerprint,
+      serialNumber: normalizeSerialNumber(serialNumber),
       notBefore: validFromDate.toISOString(),
       notAfter: validToDate.toISOString(),
       isSigning: fingerprint === signing,

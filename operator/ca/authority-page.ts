@@ -4,6 +4,7 @@ import { OperatorError } from "../operator-error.ts";
 
 const rootSchema = z.object({
   fingerprint: z.string(),
+  serialNumber: z.string().optional(),
   notBefore: z.iso.datetime(),
   notAfter: z.iso.datetime(),
   isSigning: z.boolean(),

@@ -28,6 +28,7 @@ export function authority(changes: Partial<AuthorityStatus> & { readonly signing
   const { signing = OLD, ...others } = changes;
   const root = (fingerprint: string) => ({
     fingerprint,
+    serialNumber: fingerprint === OLD ? "A0" : "B0",
     notBefore: at(-24),
     notAfter: at(24 * 365),
     isSigning: fingerprint === signing,
@@ -40,7 +41,8 @@ export function rotating(phase: "published" | "signing", changes: Partial<Rotati
   const signing = phase === "published" ? OLD : NEW;
   const { roots } = authority({ signing });
   const [root] = roots;
-  const second = root === undefined ? [] : [{ ...root, fingerprint: NEW, isSigning: signing === NEW }];
+  const second =
+    root === undefined ? [] : [{ ...root, fingerprint: NEW, serialNumber: "B0", isSigning: signing === NEW }];
   return authority({ roots: [...roots, ...second], rotation: { ...STEADY, phase, since: at(-0.05), ...changes } });
 }
 

@@ -86,7 +86,8 @@ describe("what a revocation does", () => {
     { name: "the control plane's identity", target: identity("istio-system/sa/istiod") },
     { name: "that of a revision", target: identity("istio-system/sa/istiod-canary") },
     { name: "a control plane's pod", target: { kind: "pod", namespace: "istio-system", name: "istiod-2" } },
-  ])("is nothing to $name, which is refused", ({ target }) => {
+    { name: "a root, without which nothing is accepted,", target: { kind: "serial", serialNumber: "A0" } },
+  ])("to $name is refused, with what helps", ({ target }) => {
     expect(foresee(target)).toMatchObject({
       kind: "refused",
       reason: expect.stringContaining("entente ca rotate-root"),

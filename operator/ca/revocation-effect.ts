@@ -3,11 +3,13 @@ import { normalizeSerialNumber } from "../../mesh/identity/serial-number.ts";
 import { type SpiffeId, spiffeIdParts } from "../../mesh/identity/spiffe-id.ts";
 import { type ConnectedProxy, connectedProxies } from "../proxies/connected-proxies.ts";
 import type { ControlPlaneReplica } from "../proxies/sync-page.ts";
+import { readAuthorities } from "./authority-report.ts";
+import type { AuthorityReplica } from "./read-authority.ts";
 import { describeTarget } from "./revocation-entries.ts";
 
 export interface RevocationQuestion {
   readonly target: RevocationTarget;
-  readonly replicas: readonly ControlPlaneReplica[];
+  readonly replicas: readonly AuthorityReplica[];
   /** Of the mesh: the control plane's. */
   readonly rootNamespace: string;
 }
@@ -66,8 +68,17 @@ const CONSEQUENCES: Readonly<Record<RevocationTarget["kind"], string>> = {
   pod: "every proxy refuses its certificates and closes their connections, and no new one is issued to it",
 };
 
-/** The control plane's own certificate has DNS names and no identity, so nothing of it can be revoked here. */
+/**
+ * The control plane's own certificate has DNS names and no identity, so nothing of it can be revoked here. Without its root
+ * no certificate of the mesh would be accepted, not even those of new pods.
+ */
 function findRefusal({ target, replicas, rootNamespace }: RevocationQuestion): string | undefined {
+  if (isRoot(target, replicas)) {
+    return (
+      `${describeTarget(target)} is a root of the mesh: all connections would end, and none would begin. ` +
+      "Replace it instead: entente ca rotate-root, or for an operator's own root edit root-cert.pem"
+    );
+  }
   const isItsIdentity = target.kind === "identity" && isControlPlane(target.identity, rootNamespace);
   const isItsPod = target.kind === "pod" && replicas.some(({ pod }) => pod === `${target.name}.${target.namespace}`);
   if (!isItsIdentity && !isItsPod) return undefined;
@@ -75,6 +86,12 @@ function findRefusal({ target, replicas, rootNamespace }: RevocationQuestion): s
     `${describeTarget(target)} is the control plane's own: it proves itself by its DNS names, and revoking this would ` +
     "change nothing. If its key is in other hands, replace the root: entente ca rotate-root"
   );
+}
+
+function isRoot(target: RevocationTarget, replicas: readonly AuthorityReplica[]): boolean {
+  if (target.kind !== "serial") return false;
+  const numbers = readAuthorities(replicas).flatMap(({ roots }) => roots.flatMap((root) => root.serialNumber ?? []));
+  return numbers.some((number) => isSameNumber(number, target.serialNumber));
 }
 
 /** `istiod`, or that of a revision. */
