@@ -57,6 +57,9 @@ export interface RevocationParts {
   onProxy(proxy: ConnectedProxy): void;
 }
 
+/** Of one certificate: who invents names of pods must not make the certificates of others be forgotten. */
+const MAX_NAMED_PODS = 8;
+
 /** Follows what is revoked until the signal aborts. */
 export function startRevocations(options: RevocationOptions): RevocationParts {
   const { control, controlStore: store, lists, trustDomains, maxLifetimeMs, registry, clock, log } = options;
@@ -99,9 +102,10 @@ export function startRevocations(options: RevocationOptions): RevocationParts {
       },
     },
     onProxy: ({ namespace, pod: name, caller }) => {
-      // It may name any pod of its account; its address names the pod that it is.
-      const of = [pods.complete({ namespace, name }), ...pods.at(caller.identity, caller.address)];
-      record(of, caller.certificate.serialNumber, caller.notAfterMs);
+      const { serialNumber } = caller.certificate;
+      // It may name any pod of its account, and invent names; its address names the pod that it is.
+      const named = issued.find(serialNumber).length < MAX_NAMED_PODS ? [pods.complete({ namespace, name })] : [];
+      record([...named, ...pods.at(caller.identity, caller.address)], serialNumber, caller.notAfterMs);
     },
   };
 }
