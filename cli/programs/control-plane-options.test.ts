@@ -12,7 +12,19 @@ describe("the control plane's command line", () => {
   });
 
   it.each([
-    { args: [], lifetimes: { defaultLifetimeMs: 86_400_000, maxLifetimeMs: 90 * 86_400_000 } },
+    { args: [], lifetimes: { defaultLifetimeMs: 86_400_000, maxLifetimeMs: 86_400_000 } },
+    {
+      args: ["--workload-cert-ttl", "1h"],
+      lifetimes: { defaultLifetimeMs: 3_600_000, maxLifetimeMs: 86_400_000 },
+    },
+    {
+      args: ["--workload-cert-ttl", "48h"],
+      lifetimes: { defaultLifetimeMs: 2 * 86_400_000, maxLifetimeMs: 2 * 86_400_000 },
+    },
+    {
+      args: ["--max-workload-cert-ttl", "90d"],
+      lifetimes: { defaultLifetimeMs: 86_400_000, maxLifetimeMs: 90 * 86_400_000 },
+    },
     { args: ["--max-workload-cert-ttl", "1h"], lifetimes: { defaultLifetimeMs: 3_600_000, maxLifetimeMs: 3_600_000 } },
     {
       args: ["--workload-cert-ttl", "1h", "--max-workload-cert-ttl", "1h"],

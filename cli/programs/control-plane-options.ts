@@ -40,9 +40,8 @@ const OPTIONS = {
   },
   "max-workload-cert-ttl": {
     type: "string",
-    default: "2160h",
     value: "TIME",
-    help: "longer requested lifetimes are refused",
+    help: "longer requested lifetimes are refused; an old root is trusted for so long (--workload-cert-ttl, or 24h)",
   },
   "outbound-traffic-policy": {
     type: "string",
@@ -111,12 +110,18 @@ export function parseControlPlaneOptions(args: readonly string[]): ControlPlaneC
 
 type Values = ReturnType<typeof parseArgs<{ options: typeof OPTIONS }>>["values"];
 
-/** An old root is trusted for the longest lifetime after it has signed last: no certificate may live longer. */
+/**
+ * An old root is trusted for the longest lifetime after it has signed last: no certificate may live longer. Istio's limit of
+ * 90 days would keep each root for that long, and would give whoever has a token once a certificate for 90 days.
+ */
 function parseLifetimes(values: Values): Pick<ControlPlaneOptions, "defaultLifetimeMs" | "maxLifetimeMs"> {
   const { "workload-cert-ttl": lifetime, "max-workload-cert-ttl": longest } = values;
-  const maxLifetimeMs = parseDuration(longest, "--max-workload-cert-ttl");
-  if (lifetime === undefined) return { defaultLifetimeMs: Math.min(DEFAULT_LIFETIME_MS, maxLifetimeMs), maxLifetimeMs };
-  const defaultLifetimeMs = parseDuration(lifetime, "--workload-cert-ttl");
+  const parse = (text: string | undefined, option: string): number | undefined =>
+    text === undefined ? undefined : parseDuration(text, option);
+  const maxMs = parse(longest, "--max-workload-cert-ttl");
+  const defaultLifetimeMs =
+    parse(lifetime, "--workload-cert-ttl") ?? Math.min(DEFAULT_LIFETIME_MS, maxMs ?? DEFAULT_LIFETIME_MS);
+  const maxLifetimeMs = maxMs ?? Math.max(defaultLifetimeMs, DEFAULT_LIFETIME_MS);
   if (defaultLifetimeMs <= maxLifetimeMs) return { defaultLifetimeMs, maxLifetimeMs };
   throw new UsageError(
     `--workload-cert-ttl ${lifetime} is longer than --max-workload-cert-ttl ${longest}: raise that one`,
