@@ -4,7 +4,7 @@ import { parseSpiffeId } from "../../mesh/identity/spiffe-id.ts";
 import { PLAIN } from "../text/palette.ts";
 import { formatRevocation } from "./format-revocation.ts";
 import type { AuthorityReplica } from "./read-authority.ts";
-import { at, authority, OLD, proxy, replica, silentReplica } from "./replica-fixture.ts";
+import { at, authority, OLD, proxy, replica, rotating, silentReplica } from "./replica-fixture.ts";
 import { foreseeRevocation } from "./revocation-effect.ts";
 
 const identity = (path: string) =>
@@ -86,12 +86,18 @@ describe("what a revocation does", () => {
     { name: "the control plane's identity", target: identity("istio-system/sa/istiod") },
     { name: "that of a revision", target: identity("istio-system/sa/istiod-canary") },
     { name: "a control plane's pod", target: { kind: "pod", namespace: "istio-system", name: "istiod-2" } },
-    { name: "a root, without which nothing is accepted,", target: { kind: "serial", serialNumber: "A0" } },
+    { name: "the root that signs", target: { kind: "serial", serialNumber: "A0" } },
   ])("to $name is refused, with what helps", ({ target }) => {
     expect(foresee(target)).toMatchObject({
       kind: "refused",
       reason: expect.stringContaining("entente ca rotate-root"),
     });
+  });
+
+  it("to a root that is about to leave is not refused: its workloads get certificates of the other one", () => {
+    const replicas = [replica("istiod-1", rotating("signing"), [])];
+    expect(foresee({ kind: "serial", serialNumber: "A0" }, replicas).kind).toBe("effective");
+    expect(foresee({ kind: "serial", serialNumber: "B0" }, replicas).kind).toBe("refused");
   });
 
   it.each([identity("ns1/sa/istiod"), identity("istio-system/sa/istiodx")])(

@@ -69,13 +69,14 @@ const CONSEQUENCES: Readonly<Record<RevocationTarget["kind"], string>> = {
 };
 
 /**
- * The control plane's own certificate has DNS names and no identity, so nothing of it can be revoked here. Without its root
- * no certificate of the mesh would be accepted, not even those of new pods.
+ * The control plane's own certificate has DNS names and no identity, so nothing of it can be revoked here. Without the root
+ * that signs no certificate of the mesh would be accepted, not even those of new pods. Another one, that is about to leave,
+ * may be revoked: its workloads get certificates of the one that signs.
  */
 function findRefusal({ target, replicas, rootNamespace }: RevocationQuestion): string | undefined {
-  if (isRoot(target, replicas)) {
+  if (isSigningRoot(target, replicas)) {
     return (
-      `${describeTarget(target)} is a root of the mesh: all connections would end, and none would begin. ` +
+      `${describeTarget(target)} is the root that signs: all connections would end, and none would begin. ` +
       "Replace it instead: entente ca rotate-root, or for an operator's own root edit root-cert.pem"
     );
   }
@@ -88,10 +89,10 @@ function findRefusal({ target, replicas, rootNamespace }: RevocationQuestion): s
   );
 }
 
-function isRoot(target: RevocationTarget, replicas: readonly AuthorityReplica[]): boolean {
+function isSigningRoot(target: RevocationTarget, replicas: readonly AuthorityReplica[]): boolean {
   if (target.kind !== "serial") return false;
-  const numbers = readAuthorities(replicas).flatMap(({ roots }) => roots.flatMap((root) => root.serialNumber ?? []));
-  return numbers.some((number) => isSameNumber(number, target.serialNumber));
+  const signing = readAuthorities(replicas).flatMap(({ roots }) => roots.filter(({ isSigning }) => isSigning));
+  return signing.some(({ serialNumber = "" }) => isSameNumber(serialNumber, target.serialNumber));
 }
 
 /** `istiod`, or that of a revision. */
