@@ -2,8 +2,10 @@ import { X509Certificate } from "node:crypto";
 import { splitCertificates } from "../../ca-agent/x509/pem.ts";
 import { findIssuerFault } from "../../mesh/identity/certificate-faults.ts";
 
-/** Of one source. Trust domains have one or two; each root costs every proxy memory and every handshake bytes. */
+/** Of one source. Trust domains have one or two; each root costs every proxy memory. */
 const MAX_ROOTS = 16;
+/** One with an RSA key of 8192 bits has 3 KB. With 32 domains, the trust bundle is far below what a proxy receives (16 MB). */
+const MAX_ROOT_BYTES = 8 * 1024;
 
 /**
  * Parses the roots of a foreign trust domain from PEM, one for each certificate. Throws an Error with the reason if one
@@ -21,6 +23,9 @@ export function parseForeignRoots(pem: string): readonly string[] {
 /** Parses one root in DER or PEM; throws an Error with the reason if it cannot be used. @param what names it. */
 export function parseForeignRoot(certificate: string | Buffer, what: string): X509Certificate {
   const root = readCertificate(certificate, what);
+  if (root.raw.length > MAX_ROOT_BYTES) {
+    throw new Error(`${what} has ${root.raw.length} bytes; at most ${MAX_ROOT_BYTES} are accepted`);
+  }
   // The key's type and size first: a verification with any key could take long.
   const fault = findIssuerFault(root);
   if (fault !== undefined) throw new Error(`${what}: ${fault.message}`);

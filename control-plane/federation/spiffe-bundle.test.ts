@@ -72,6 +72,11 @@ describe("a SPIFFE bundle", () => {
       reason: /key 2 is not self-signed/,
     },
     {
+      name: "with a root of 9 KB",
+      document: { keys: [keyOf(one), keyOf(mintRoot({ commonName: "x".repeat(9000) }))] },
+      reason: /^the certificate of key 2 has \d+ bytes; at most 8192 are accepted/,
+    },
+    {
       name: "with 101 keys",
       document: { keys: Array.from({ length: 101 }, () => ({})) },
       reason: /101 keys; at most 100/,

@@ -47,7 +47,9 @@ let loaded: HandshakeGuard | undefined;
  * with keys on curves of their own take 25 ms before anything is verified. Node has no setting for it, so this calls
  * OpenSSL itself, whose symbols Node exports. The Certificate message is limited to 16 KB, and judged by
  * `judgeCertificateMessage` after decryption and before OpenSSL parses it. A refused message is overwritten, which ends
- * the handshake with the alert decode_error. Also disables TLS 1.3 session tickets, which `SSL_OP_NO_TICKET` only turns
+ * the handshake with the alert decode_error. A server does not name the authorities that it trusts: OpenSSL applies the same
+ * limit to that list at the client, so that one root with a long name, of a foreign trust domain, would end every handshake;
+ * and clients of a mesh have one certificate each, so that there is nothing to choose. Also disables TLS 1.3 session tickets, which `SSL_OP_NO_TICKET` only turns
  * into another kind, and compressed certificates (RFC 8879).
  *
  * Loaded once per process: OpenSSL keeps a pointer to the callback as long as there are contexts.
@@ -77,6 +79,7 @@ function createGuard(): HandshakeGuard {
     openssl.contextControl(address, SSL_CTRL_SET_MAX_CERT_LIST, MAX_MESSAGE_BYTES, null);
     openssl.setOptions(address, SSL_OP_NO_CERTIFICATE_COMPRESSION);
     openssl.setTickets(address, 0);
+    openssl.nameAuthorities(address, openssl.emptyList());
     openssl.watchContext(address, onMessage);
   };
   const endingHandshake = (socket: TLSSocket): EndingHandshake | undefined => {

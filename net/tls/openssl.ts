@@ -16,6 +16,9 @@ export function bindOpenssl() {
       contextControl: library.func("long SSL_CTX_ctrl(void *context, int command, long value, void *pointer)"),
       setOptions: library.func("uint64_t SSL_CTX_set_options(void *context, uint64_t options)"),
       setTickets: library.func("int SSL_CTX_set_num_tickets(void *context, size_t count)"),
+      // Takes the list over.
+      nameAuthorities: library.func("void SSL_CTX_set_client_CA_list(void *context, void *names)"),
+      emptyList: library.func("void *OPENSSL_sk_new_null(void)"),
       watchContext: library.func("SSL_CTX_set_msg_callback", "void", watch),
       watchConnection: library.func("SSL_set_msg_callback", "void", watch),
       groupName: library.func("const char *SSL_get0_group_name(void *connection)"),

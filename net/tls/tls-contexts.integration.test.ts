@@ -3,6 +3,7 @@ import { createServer as createHttpsServer } from "node:https";
 import { createServer, type Socket } from "node:net";
 import { type ConnectionOptions, connect, createSecureContext, type Server, TLSSocket } from "node:tls";
 import { afterEach, describe, expect, it } from "vitest";
+import { MAX_CHAIN_BYTES } from "../../mesh/identity/chain-limits.ts";
 import {
   ecKey,
   formatChainPem,
@@ -12,6 +13,7 @@ import {
   mintCrossIssued,
   mintLadder,
 } from "../../mesh/identity/hostile-chain-fixture.ts";
+import { mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
 import { Cleanup } from "../cleanup-fixture.ts";
 import { listen } from "../listen.ts";
 import { createTlsContext, setServerContext } from "./tls-contexts.ts";
@@ -135,6 +137,22 @@ describe.each(LISTENERS)("a client's chain at $listener", ({ open }) => {
     const port = await open(ignore);
     const client = dial(port, { secureContext: createTlsContext(MATERIAL) });
     await once(client, "secureConnect");
+  });
+});
+
+describe("a server that trusts roots with long names", () => {
+  it("names none of them, so that clients of the mesh complete their handshakes", async () => {
+    const foreign = mintRoot({ commonName: "x".repeat(MAX_CHAIN_BYTES + 1000) });
+    const secureContext = createTlsContext({ ...MATERIAL, ca: `${MATERIAL.ca}${foreign.pem}` });
+    const end = Promise.withResolvers<string>();
+    const server = createServer((socket) => {
+      const options = { isServer: true, requestCert: true, rejectUnauthorized: true, secureContext };
+      // Later, because this runs inside OpenSSL's call, and the end of the test destroys the socket.
+      watchServerSide(new TLSSocket(socket, options), (how) => setImmediate(end.resolve, how));
+    });
+    const client = dial(await start(server), { secureContext: createTlsContext(MATERIAL) });
+    await once(client, "secureConnect");
+    expect(await end.promise).toBe("done");
   });
 });
 
