@@ -1,9 +1,12 @@
 import { X509Certificate } from "node:crypto";
+import { once } from "node:events";
+import { connect } from "node:tls";
 import { ConnectError } from "@connectrpc/connect";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { RevocationTarget } from "../ca-agent/control/control-state.ts";
 import { mintRoot } from "../mesh/identity/mint-certificate-fixture.ts";
 import { formatListPem, mintRevocationList } from "../mesh/identity/mint-revocation-list-fixture.ts";
+import { normalizeSerialNumber } from "../mesh/identity/serial-number.ts";
 import { parseSpiffeId } from "../mesh/identity/spiffe-id.ts";
 import { Cleanup } from "../net/cleanup-fixture.ts";
 import { ask } from "../net/http-fixture.ts";
@@ -190,4 +193,20 @@ describe("an operator's revocation list", () => {
     await next.log.seen("the control plane waits for usable ones");
     expect((await ask(next.metricsPort, { path: "/ready" })).status).toBe(503);
   }, 30_000);
+});
+
+it("a control plane whose own certificate is revoked has another one at once, so that proxies can come back", async () => {
+  const mesh = await createFileMesh(cleanup);
+  const { address, ready } = await mesh.start();
+  await ready;
+  const serving = async (): Promise<string> => {
+    const [host, port] = address.split(":");
+    const client = connect({ host, port: Number(port), rejectUnauthorized: false, ALPNProtocols: ["h2"] });
+    cleanup.addSocket(client);
+    await once(client, "secureConnect");
+    return normalizeSerialNumber(client.getPeerX509Certificate()?.serialNumber ?? "");
+  };
+  const serialNumber = await serving();
+  await revoke(mesh.store, { kind: "serial", serialNumber });
+  await expect.poll(serving, SECONDS).not.toBe(serialNumber);
 });

@@ -7,6 +7,8 @@ export interface ServingCertificate {
   current(): ServingPair;
   /** Calls the listener with each later certificate. Returns the function that unsubscribes. */
   subscribe(listener: (pair: ServingPair) => void): () => void;
+  /** Signs another one now, with another key: the current one is revoked. */
+  renew(): void;
   /** Stops the renewal. */
   stop(): void;
 }
@@ -69,6 +71,7 @@ export function startServingCertificate(options: ServingCertificateOptions): Ser
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
+    renew,
     stop: () => {
       unsubscribe();
       timer?.cancel();

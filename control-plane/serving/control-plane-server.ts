@@ -1,3 +1,4 @@
+import { X509Certificate } from "node:crypto";
 import { createSecureServer, type Http2SecureServer, type ServerHttp2Session } from "node:http2";
 import { Server as NetServer } from "node:net";
 import { type ConnectRouter, createContextValues } from "@connectrpc/connect";
@@ -95,7 +96,12 @@ export async function startControlPlaneServer(options: ControlPlaneServerOptions
     serving.subscribe(refresh),
     authority.subscribe(refresh),
     onRootRemoved(authority, () => connections.judgeAgain(judge)),
-    revocations?.subscribe(() => connections.judgeAgain(judge, revocations.concern)) ?? (() => undefined),
+    revocations?.subscribe(() => {
+      connections.judgeAgain(judge, revocations.concern);
+      // Proxies have left; lifting the revocation could not reach them by this certificate.
+      const own = new X509Certificate(serving.current().certificateChainPem);
+      if (revocations.index().find([own]) !== undefined) serving.renew();
+    }) ?? (() => undefined),
   ];
   const stopRenewing = (): void => {
     serving.stop();
