@@ -55,6 +55,21 @@ describe("a revoked pod", () => {
     expect(control.current().revocations[1]?.expiresAt).toBe(new Date(clock.now() + 86_399_000).toISOString());
   });
 
+  it("leaves room in the desired state, however many certificates it has got: the rest is revoked here", async () => {
+    const hostile = Array.from({ length: 4 }, (_, index) => ({ ...HELLO, name: `hostile-${index}` }));
+    for (const [index, pod] of hostile.entries()) {
+      for (let number = 0; number < 1000; number += 1) issue(`${index + 1}A${number}`, pod);
+    }
+    const pods = start();
+    control.revoke(...hostile.map((pod) => revocationOf({ kind: "pod", ...pod })));
+    await clock.advance(10_000);
+    expect([stored().length, pods.entries().length]).toEqual([3000, 1000]);
+    expect(log.find("revoke the pods' identities")).toHaveLength(1);
+    control.set({ ...control.current(), revocations: control.current().revocations.slice(0, -500) });
+    await clock.advance(10_000);
+    expect(new Set(stored()).size).toBe(3000);
+  });
+
   it("has a certificate revoked that becomes known later", async () => {
     const pods = start();
     control.revoke(revokedHello);

@@ -4,7 +4,7 @@ import type { ControlState, Revocation } from "../control/control-state.ts";
 import type { ControlFollower, ControlStore } from "../control/control-store.ts";
 import type { IssuedCertificate, IssuedCertificates } from "./issued-certificates.ts";
 import { formatPodName, isSamePod, type PodName } from "./pod-name.ts";
-import { addRevocations, isInForce } from "./revocation-entries.ts";
+import { addRevocations, isFoundOfPod, isInForce } from "./revocation-entries.ts";
 
 export interface PodRevocationsDeps {
   readonly control: ControlFollower;
@@ -19,6 +19,8 @@ export interface PodRevocationsDeps {
 /** Several are stored by one write, and another replica may be faster. */
 const COLLECT_MS = 500;
 const RETRY_MS = 5000;
+/** Of all pods together. A hostile pod can have got a thousand: half of the 1 MB stays for what operators ask. */
+const MAX_STORED = 3000;
 
 interface Found {
   readonly pod: PodName;
@@ -125,6 +127,7 @@ export class PodRevocations {
   async #store(): Promise<void> {
     const { store, clock, log, signal } = this.#deps;
     const found = [...this.#found.values()];
+    let left = 0;
     try {
       await store.update((state) => {
         const pods = revokedPods(state, clock.now());
@@ -132,13 +135,18 @@ export class PodRevocations {
         const added = found.filter(({ pod }) =>
           pods.get(formatPodName(pod))?.some((revoked) => isSamePod(revoked, pod)),
         );
+        const nowMs = clock.now();
+        const stored = state.revocations.filter((entry) => isFoundOfPod(entry) && isInForce(entry, nowMs));
+        const room = Math.max(0, MAX_STORED - stored.length);
+        left = Math.max(0, added.length - room);
         return addRevocations(
           state,
-          added.map(({ revocation }) => revocation),
+          added.slice(0, room).map(({ revocation }) => revocation),
           clock.now(),
         );
       });
-      this.#reported = "";
+      if (left > 0) this.#reportLeft(left);
+      else this.#reported = "";
     } catch (caught) {
       if (signal.aborted) return;
       const { code, message } = MeshError.from(caught);
@@ -149,6 +157,15 @@ export class PodRevocations {
       this.#reported = message;
       this.#storeLater(RETRY_MS);
     }
+  }
+
+  /** Once, until everything is stored. */
+  #reportLeft(left: number): void {
+    const message = `the certificates of revoked pods are more than ${MAX_STORED}: the others are revoked by this replica alone; revoke the pods' identities`;
+    if (message !== this.#reported) {
+      this.#deps.log.error({ component: "ca-agent", code: "control_limit", certificates: left }, message);
+    }
+    this.#reported = message;
   }
 }
 

@@ -64,6 +64,7 @@ function isLifted(what: RevocationTarget, target: RevocationTarget): boolean {
   return uid === undefined || what.uid === undefined || what.uid === uid;
 }
 
-function isFoundOfPod({ what }: Revocation): boolean {
+/** Whether it is of a certificate that was found to be a revoked pod's. */
+export function isFoundOfPod({ what }: Revocation): boolean {
   return what.kind === "serial" && what.ofPod !== undefined;
 }
