@@ -33,7 +33,7 @@ describe("the certificates of a pod", () => {
     const seen: string[] = [];
     issued.subscribe(({ serialNumber, pod: { name } }) => seen.push(`${serialNumber} ${name}`));
     const other = { namespace: "ns1", name: "sibling" };
-    for (const of of [pod, pod, other]) issued.record(certificate("A", of), NOW_MS);
+    for (const known of [pod, pod, other]) issued.record(certificate("A", known), NOW_MS);
     expect(seen).toEqual(["A hello", "A sibling"]);
     expect(issued.find("A")).toHaveLength(2);
   });
