@@ -1,3 +1,4 @@
+import { BACKDATE_MS } from "../../ca-agent/authority/self-signed-root.ts";
 import type { CertificatesPage } from "./certificates-page.ts";
 
 /** The certificates of a pod's proxy, and what is wrong with them. */
@@ -88,16 +89,20 @@ function findIdentityProblems({ identity }: ActivePage, { expected }: Expectatio
   return [`the certificate is for ${identity}; the pod's service account is ${expected.join(" or ")}: restart the pod`];
 }
 
-/** A certificate is renewed at half of its life: one that is older has missed its renewal. */
+/**
+ * A certificate is renewed at half of its life: one that is older has missed its renewal. The life is that from receipt, as
+ * far as it can be told: Entente's authority backdates certificates, others less.
+ */
 function findTimeProblems({ chain, roots }: ActivePage, { nowMs }: Expectation): readonly string[] {
   const expired = [...chain, ...roots]
     .filter(({ not_after }) => Date.parse(not_after) <= nowMs)
     .map(({ serial_number, not_after }) => `the certificate ${serial_number} expired at ${not_after}`);
   const [leaf] = chain;
   if (leaf === undefined || expired.length > 0) return expired;
-  const start = Date.parse(leaf.not_before);
   const end = Date.parse(leaf.not_after);
-  const isLate = nowMs - start > (end - start) * RENEWAL_LIMIT;
+  const validMs = end - Date.parse(leaf.not_before);
+  const lifeMs = validMs > BACKDATE_MS ? validMs - BACKDATE_MS : validMs;
+  const isLate = end - nowMs < lifeMs * (1 - RENEWAL_LIMIT);
   return isLate
     ? [`the certificate should have been renewed by now (valid until ${leaf.not_after}): see the proxy's log`]
     : [];

@@ -59,12 +59,25 @@ describe("the certificates of a proxy", () => {
       problem: "should have been renewed",
     },
     {
+      name: "renewed too late, of a life of an hour",
+      page: leaf({ not_before: at(-1.8), not_after: at(0.2) }),
+      problem: "should have been renewed",
+    },
+    {
       name: "of another identity",
       page: { ...PAGE, identity: `${IDENTITY}2` },
       problem: `service account is ${IDENTITY}`,
     },
   ])("are reported if there is $name", ({ page, problem }) => {
     expect(report(page).problems).toEqual([expect.stringContaining(problem)]);
+  });
+
+  it.each([
+    { name: "an hour", not_before: at(-1.6), not_after: at(0.43) },
+    { name: "half a minute", not_before: at(-1.0375), not_after: at(0.0042) },
+    { name: "an hour, backdated by two minutes", not_before: at(-0.55), not_after: at(0.48) },
+  ])("are in order in the middle of a life of $name", ({ name: _, ...times }) => {
+    expect(report(leaf(times)).problems).toEqual([]);
   });
 
   it("are reported if the trusted roots are not those of the namespace", () => {
