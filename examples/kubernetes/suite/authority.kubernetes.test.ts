@@ -1,8 +1,13 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
-import type { KubernetesObject } from "../../../kubernetes/kubernetes-api.ts";
 import { type MintedCertificate, mintRoot } from "../../../mesh/identity/mint-certificate-fixture.ts";
-import { entente } from "./installation.ts";
-import { apply, awaitRollout, getObjects, kubectl, podNames, runKubectl, SYSTEM } from "./kubectl-fixture.ts";
+import {
+  dataOf,
+  publishedRoots,
+  readAuthoritySecret,
+  readCertificates,
+  requireOwnAuthority,
+} from "./authority-fixture.ts";
+import { apply, awaitRollout, kubectl, podNames, SYSTEM } from "./kubectl-fixture.ts";
 import { createWorld, type World } from "./world-fixture.ts";
 
 const SOON = { timeout: 60_000, interval: 500 };
@@ -13,8 +18,7 @@ const ROTATION_MS = 600_000;
 let mesh: World;
 
 beforeAll(async () => {
-  const existing = await runKubectl(["get", "secret", "cacerts", "-n", SYSTEM, "-o", "name"]);
-  if (existing.status === 0) throw new Error("the mesh has an authority of its operator (Secret cacerts): not touched");
+  await requireOwnAuthority();
   mesh = await createWorld("authority", { mode: "STRICT" });
 });
 
@@ -23,20 +27,14 @@ afterAll(async () => {
   await mesh?.remove();
 });
 
-/** The data of an object, as far as it is text. */
-function dataOf(object: KubernetesObject | undefined): Readonly<Record<string, string>> {
-  const data: unknown = object?.["data"];
-  return JSON.parse(JSON.stringify(data ?? {}));
-}
-
 interface Pem {
   readonly certificate: string;
   readonly key: string;
 }
 
 async function ownAuthority(): Promise<Pem> {
-  const [secret] = await getObjects("secret", "istio-ca-secret", "-n", SYSTEM);
-  const read = (name: string): string => Buffer.from(dataOf(secret)[name] ?? "", "base64").toString();
+  const data = dataOf(await readAuthoritySecret());
+  const read = (name: string): string => Buffer.from(data[name] ?? "", "base64").toString();
   return { certificate: read("ca-cert.pem"), key: read("ca-key.pem") };
 }
 
@@ -54,8 +52,7 @@ async function plugIn({ certificate, key }: Pem, roots: readonly string[]): Prom
 }
 
 async function countPublishedRoots(): Promise<number> {
-  const [configMap] = await getObjects("configmap", "istio-ca-root-cert", "-n", mesh.namespace);
-  return (dataOf(configMap)["root-cert.pem"] ?? "").split("BEGIN CERTIFICATE").length - 1;
+  return (await publishedRoots(mesh.namespace)).length;
 }
 
 /** Whether every control plane signs with the certificate of the Secret `cacerts`. */
@@ -70,10 +67,7 @@ async function newChainLength(): Promise<number> {
   await kubectl(["rollout", "restart", "deployment/world", "-n", mesh.namespace]);
   await awaitRollout(mesh.namespace, "world");
   const [pod = ""] = await podNames(mesh.namespace, "app=world");
-  const report: { readonly chain?: readonly unknown[] } = JSON.parse(
-    await entente("certs", pod, "-n", mesh.namespace, "-o", "json"),
-  );
-  return report.chain?.length ?? 0;
+  return (await readCertificates(mesh.namespace, pod)).chain.length;
 }
 
 it("the mesh moves to its operator's authority and back while it runs, and no request fails", {

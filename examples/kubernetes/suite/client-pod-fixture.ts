@@ -41,6 +41,8 @@ export interface GrpcReply {
 export interface LoadJob {
   readonly url: string;
   readonly headers?: Readonly<Record<string, string>>;
+  /** Between two requests of one of the nine connections. @default 15 */
+  readonly pauseMs?: number;
 }
 
 export interface LoadResult {

@@ -30,18 +30,28 @@ export async function setup(): Promise<void> {
   }
   const version = await kubectl(["version", "-o", "json"]);
   process.stdout.write(`the cluster: ${String(JSON.parse(version).serverVersion?.gitVersion)}, the image: ${image}\n`);
-  const usesInstalled = process.env["ENTENTE_USE_INSTALLED"] === "true";
   const present = await runKubectl(["get", "namespace", SYSTEM, "-o", "name"]);
-  if (present.status === 0 && !usesInstalled) {
+  if (present.status === 0 && !usesInstalledMesh()) {
     throw new Error(
       `the cluster has a namespace ${SYSTEM}: the suite installs its own mesh and touches no other; remove it first`,
     );
   }
   process.env[RUN_VARIABLE] = randomBytes(4).toString("hex");
-  if (usesInstalled) return;
-  const installed = await entente("install", "--set", `image=${image}`, "--set", "gateway.serviceType=NodePort");
-  process.stdout.write(installed);
+  if (usesInstalledMesh()) return;
+  process.stdout.write(await installMesh());
+}
+
+/** Whether the mesh under test was there before, and is left as it is. */
+export function usesInstalledMesh(): boolean {
+  return process.env["ENTENTE_USE_INSTALLED"] === "true";
+}
+
+/** Installs the mesh, or changes the one that this suite has installed. @param values `NAME=VALUE`, beside those of the suite */
+export async function installMesh(...values: readonly string[]): Promise<string> {
+  const all = [`image=${process.env["ENTENTE_IMAGE"]}`, "gateway.serviceType=NodePort", ...values];
+  const output = await entente("install", ...all.flatMap((value) => ["--set", value]));
   for (const name of DEPLOYMENTS) await awaitRollout(SYSTEM, name);
+  return output;
 }
 
 export async function teardown(): Promise<void> {
@@ -58,7 +68,7 @@ export async function teardown(): Promise<void> {
 
 async function removeAll(): Promise<void> {
   await kubectl(["delete", "namespaces", "-l", `${TEST_LABEL}=${testRun()}`, "--timeout=90s"]);
-  if (process.env["ENTENTE_USE_INSTALLED"] === "true") return;
+  if (usesInstalledMesh()) return;
   process.stdout.write(await entente("uninstall", "--purge"));
   await expectNothingLeft("entente uninstall --purge");
   await applyAndDeleteManifests();
