@@ -1,4 +1,4 @@
-import type { DemoPod } from "./pods/demo-pod.ts";
+import type { CommandResult, DemoPod } from "./pods/demo-pod.ts";
 import type { HostRequester } from "./pods/host-requests.ts";
 
 /** The running mesh as the checks see it: pods by their part in the story, and the few things that they may change. */
@@ -28,6 +28,8 @@ export interface DemoCluster {
   readonly authorizationFile: string;
   /** The authority's own folder, with its root certificate and private key. */
   readonly authorityFolder: string;
+  /** Runs `entente ca ARGUMENTS --local`, as a user would. */
+  ca(args: readonly string[], signal: AbortSignal): Promise<CommandResult>;
   killControlPlane(): Promise<void>;
   startControlPlane(): Promise<void>;
   stop(): Promise<void>;

@@ -17,8 +17,10 @@ import { checkGrpc } from "./grpc/check-grpc.ts";
 import { pollUntil } from "./poll-until.ts";
 import type { ProgressLine, TextOutput } from "./progress-line.ts";
 import type { TextStyle } from "./text-style.ts";
+import { checkTrust } from "./trust/check-trust.ts";
+import { createRootRotation } from "./trust/root-rotation.ts";
 
-/** In the order of the report. The rotation is awaited late, while the other checks pass the time. */
+/** In the order of the report. The rotations are awaited late, while the other checks pass the time. */
 const CHECKS = [
   checkGateway,
   checkHops,
@@ -31,6 +33,7 @@ const CHECKS = [
   checkRequests,
   checkGrpc,
   checkAuthorization,
+  checkTrust,
 ] as const;
 
 const FIRST_ANSWER_MS = 10_000;
@@ -89,7 +92,8 @@ async function checkCluster(cluster: DemoCluster, options: DemoOptions): Promise
   const traffic = startTraffic(cluster, signal);
   const rotation = startRotationWatch([gateway, hello, world], signal);
   try {
-    const context = { cluster, traffic, rotation, scratchFolder, signal };
+    const rootRotation = createRootRotation({ cluster, traffic, signal });
+    const context = { cluster, traffic, rotation, rootRotation, scratchFolder, signal };
     return countFindings(await runChecks(CHECKS, context, { progress, style, write: (text) => output.write(text) }));
   } finally {
     done.abort();

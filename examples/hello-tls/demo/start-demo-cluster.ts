@@ -10,6 +10,7 @@ import type { DemoCluster } from "./demo-cluster.ts";
 import type { DemoPod } from "./pods/demo-pod.ts";
 import { startHostRequester } from "./pods/host-requests.ts";
 import { pollUntil } from "./poll-until.ts";
+import { runEntente } from "./trust/run-entente.ts";
 
 export interface StartDemoOptions {
   /** A folder of this run's own. */
@@ -49,6 +50,8 @@ export async function startDemoCluster(options: StartDemoOptions): Promise<DemoC
       authorizationFile: join(manifests, "80-authorization.yaml"),
       // Where the authority keeps a root of its own making.
       authorityFolder: join(cluster.authorityFolder, "self-signed"),
+      // By the folder it is this mesh, where several run on the machine.
+      ca: (args, signal) => runEntente(["ca", ...args, "--local", "--ca-directory", cluster.authorityFolder], signal),
       ...controlPlaneSwitch(cluster, options.signal),
       stop: async () => {
         await cluster.stop();
@@ -109,6 +112,7 @@ function demoPod(label: string, pod: LocalPod): DemoPod {
     ip: pod.ip,
     hostInterface: pod.network.hostInterface,
     exec: (command, execOptions) => pod.exec(command, execOptions),
+    processIds: () => pod.containers.map(({ pid }) => pid),
     proxyLog: () => readFile(pod.logFile("istio-proxy"), "utf8").catch(() => ""),
   };
 }

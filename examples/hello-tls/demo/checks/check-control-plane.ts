@@ -11,7 +11,7 @@ const AWAY_MS = 5000;
 /** h: the control plane dies; what runs goes on, and what must be renewed is renewed once it is back. */
 export const checkControlPlane: Check = {
   letter: "h",
-  title: "Control plane killed (SIGKILL) and started again",
+  title: "Control plane killed (SIGKILL) while the root rotates, and started again",
   suspects: ({ gateway, hello, world }) => [gateway, hello, world],
   async run(context): Promise<CheckResult> {
     const { cluster, traffic, signal } = context;
@@ -23,9 +23,9 @@ export const checkControlPlane: Check = {
     await cluster.startControlPlane();
     const resumed = await awaitNewSerials(context, serials);
     await traffic.stop();
-    return {
-      findings: [judgeMeanwhile(before, meanwhile), resumed, judgeAfter(meanwhile, traffic.count())],
-    };
+    const after = traffic.count();
+    traffic.resume();
+    return { findings: [judgeMeanwhile(before, meanwhile), resumed, judgeAfter(meanwhile, after)] };
   },
 };
 

@@ -1,5 +1,6 @@
 import type { DemoCluster } from "../demo-cluster.ts";
 import type { DemoPod } from "../pods/demo-pod.ts";
+import type { RootRotation } from "../trust/root-rotation.ts";
 import type { RotationWatch } from "./rotation-watch.ts";
 import type { Traffic } from "./traffic.ts";
 
@@ -28,6 +29,7 @@ export interface CheckContext {
   readonly cluster: DemoCluster;
   readonly traffic: Traffic;
   readonly rotation: RotationWatch;
+  readonly rootRotation: RootRotation;
   /** A folder of this run's own, removed afterwards. */
   readonly scratchFolder: string;
   readonly signal: AbortSignal;

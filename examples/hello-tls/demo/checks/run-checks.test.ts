@@ -13,6 +13,7 @@ const POD: DemoPod = {
   hostInterface: "veth0",
   exec: async () => ({ status: 0, stdout: "", stderr: "" }),
   proxyLog: async () => '{"code":"the reason"}\n',
+  processIds: () => [],
 };
 
 function createContext(signal: AbortSignal): CheckContext {
@@ -32,12 +33,14 @@ function createContext(signal: AbortSignal): CheckContext {
       policyFile: "none",
       authorizationFile: "none",
       authorityFolder: "none",
+      ca: async () => ({ status: 0, stdout: "", stderr: "" }),
       killControlPlane: nothing,
       startControlPlane: nothing,
       stop: nothing,
     },
-    traffic: { count: () => ({ kept: 0, fresh: 0, failures: [] }), stop: nothing },
+    traffic: { count: () => ({ kept: 0, fresh: 0, failures: [] }), stop: nothing, resume: () => undefined },
     rotation: { serialsOf: () => [], stop: nothing },
+    rootRotation: { request: nothing, awaitEnd: async () => ({ kind: "not_requested" }) },
     scratchFolder: "none",
     signal,
   };

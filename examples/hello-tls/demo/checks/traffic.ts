@@ -16,6 +16,8 @@ export interface Traffic {
   count(): TrafficCount;
   /** Lets the requests under way come to their end. */
   stop(): Promise<void>;
+  /** Goes on after a stop. */
+  resume(): void;
 }
 
 /** What a program in a pod is to ask for. */
@@ -38,13 +40,17 @@ const REQUESTS = new URL("../pods/in-pod-requests.ts", import.meta.url);
 const PAUSE_MS = 25;
 const BATCH_MS = 1500;
 
+interface Tally {
+  kept: number;
+  fresh: number;
+  readonly failures: string[];
+}
+
 interface RunningTraffic {
   readonly cluster: DemoCluster;
   readonly stopping: AbortSignal;
   readonly signal: AbortSignal;
-  kept: number;
-  fresh: number;
-  readonly failures: string[];
+  readonly tally: Tally;
 }
 
 /**
@@ -52,13 +58,24 @@ interface RunningTraffic {
  * that old connections and new handshakes both meet every rotation.
  */
 export function startTraffic(cluster: DemoCluster, signal: AbortSignal): Traffic {
+  const tally: Tally = { kept: 0, fresh: 0, failures: [] };
+  let stretch = startStretch(cluster, tally, signal);
+  return {
+    count: () => ({ ...tally, failures: [...tally.failures] }),
+    stop: () => stretch.stop(),
+    resume: () => {
+      stretch = startStretch(cluster, tally, signal);
+    },
+  };
+}
+
+function startStretch(cluster: DemoCluster, tally: Tally, signal: AbortSignal): Pick<Traffic, "stop"> {
   const stop = new AbortController();
-  const running: RunningTraffic = { cluster, stopping: stop.signal, signal, kept: 0, fresh: 0, failures: [] };
+  const running: RunningTraffic = { cluster, stopping: stop.signal, signal, tally };
   const loops = Promise.all([askThroughGateway(running), askFromHello(running)]);
   // A fault is reported when the traffic is stopped; until then it must not end the process.
   loops.catch(() => undefined);
   return {
-    count: () => ({ kept: running.kept, fresh: running.fresh, failures: [...running.failures] }),
     stop: async () => {
       stop.abort();
       await loops;
@@ -75,7 +92,7 @@ async function askThroughGateway(running: RunningTraffic): Promise<void> {
   while (isGoingOn(running)) {
     const reply = await host.ask(gatewayUrl, GATEWAY_HOST);
     if (running.signal.aborted) return;
-    running.kept += 1;
+    running.tally.kept += 1;
     if (reply.kind === "failed") note(running, `gateway: ${reply.message}`);
     else if (reply.status !== 200 || reply.text !== GATEWAY_TEXT) {
       note(running, `gateway: ${reply.status} ${JSON.stringify(reply.text)}`);
@@ -96,11 +113,11 @@ async function askFromHello(running: RunningTraffic): Promise<void> {
       note(running, `the requests from hello did not run (status ${status}): ${stderr.trim().slice(-300)}`);
       continue;
     }
-    running.fresh += requests;
+    running.tally.fresh += requests;
     for (const failure of listOf(tally, "failures")) note(running, `hello → world: ${String(failure)}`);
   }
 }
 
 function note(running: RunningTraffic, failure: string): void {
-  running.failures.push(failure);
+  running.tally.failures.push(failure);
 }

@@ -11,6 +11,8 @@ export interface DemoPod {
   exec(command: readonly string[], options?: { readonly signal?: AbortSignal }): Promise<CommandResult>;
   /** What its proxy has logged so far; empty where it has none. */
   proxyLog(): Promise<string>;
+  /** Of its containers. They change if one is started again. */
+  processIds(): readonly (number | undefined)[];
 }
 
 export interface CommandResult {

@@ -33,6 +33,7 @@ const POD: DemoPod = {
   ip: "127.0.0.1",
   hostInterface: "lo",
   exec: run,
+  processIds: () => [],
   proxyLog: async () => "",
 };
 

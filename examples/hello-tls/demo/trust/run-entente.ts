@@ -1,0 +1,16 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { execPath } from "node:process";
+import { text } from "node:stream/consumers";
+import { fileURLToPath } from "node:url";
+import type { CommandResult } from "../pods/demo-pod.ts";
+
+const ENTENTE = fileURLToPath(new URL("../../../../cli/main.ts", import.meta.url));
+
+/** Runs the command line, and returns what it has printed. */
+export async function runEntente(args: readonly string[], signal: AbortSignal): Promise<CommandResult> {
+  const program = spawn(execPath, [ENTENTE, ...args], { stdio: ["ignore", "pipe", "pipe"], signal });
+  const closed = once(program, "close");
+  const [[status], stdout, stderr] = await Promise.all([closed, text(program.stdout), text(program.stderr)]);
+  return { status: typeof status === "number" ? status : null, stdout, stderr };
+}
