@@ -17,7 +17,8 @@ import { checkGrpc } from "./grpc/check-grpc.ts";
 import { pollUntil } from "./poll-until.ts";
 import type { ProgressLine, TextOutput } from "./progress-line.ts";
 import type { TextStyle } from "./text-style.ts";
-import { checkTrust } from "./trust/check-trust.ts";
+import { checkRevocation } from "./trust/check-revocation.ts";
+import { checkRoot } from "./trust/check-root.ts";
 import { createRootRotation } from "./trust/root-rotation.ts";
 
 /** In the order of the report. The rotations are awaited late, while the other checks pass the time. */
@@ -33,7 +34,8 @@ const CHECKS = [
   checkRequests,
   checkGrpc,
   checkAuthorization,
-  checkTrust,
+  checkRoot,
+  checkRevocation,
 ] as const;
 
 const FIRST_ANSWER_MS = 10_000;
@@ -93,6 +95,7 @@ async function checkCluster(cluster: DemoCluster, options: DemoOptions): Promise
   const rotation = startRotationWatch([gateway, hello, world], signal);
   try {
     const rootRotation = createRootRotation({ cluster, traffic, signal });
+    await rootRotation.request();
     const context = { cluster, traffic, rotation, rootRotation, scratchFolder, signal };
     return countFindings(await runChecks(CHECKS, context, { progress, style, write: (text) => output.write(text) }));
   } finally {

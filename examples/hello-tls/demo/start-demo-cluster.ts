@@ -48,8 +48,7 @@ export async function startDemoCluster(options: StartDemoOptions): Promise<DemoC
       ...describeGateway(cluster),
       policyFile: join(manifests, "10-mesh-mtls.yaml"),
       authorizationFile: join(manifests, "80-authorization.yaml"),
-      // Where the authority keeps a root of its own making.
-      authorityFolder: join(cluster.authorityFolder, "self-signed"),
+      authorityFolder: cluster.authorityFolder,
       // By the folder it is this mesh, where several run on the machine.
       ca: (args, signal) => runEntente(["ca", ...args, "--local", "--ca-directory", cluster.authorityFolder], signal),
       ...controlPlaneSwitch(cluster, options.signal),

@@ -1,6 +1,7 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { listGenerations } from "../../../../ca-agent/rotation/storage/own-directory.ts";
 import { type MintedCertificate, mintLeaf, mintRoot } from "../../../../mesh/identity/mint-certificate-fixture.ts";
 
 /** A client of a sidecar with a certificate that must be refused. */
@@ -20,12 +21,18 @@ export const STOLEN_IDENTITY = "spiffe://cluster.local/ns/ns1/sa/default";
  * shows that a good signature alone does not open the door.
  */
 export async function readMeshRoot(authorityFolder: string): Promise<MintedCertificate> {
-  const [pem, keyPem] = await Promise.all(
-    ["ca-cert.pem", "ca-key.pem"].map((file) => readFile(join(authorityFolder, file), "utf8")),
-  );
-  if (pem === undefined || keyPem === undefined) throw new Error("the authority's folder holds no certificate and key");
-  return { pem, keyPem, certificate: new X509Certificate(pem), key: createPrivateKey(keyPem) };
+  for (let attempt = 0; attempt < READ_ATTEMPTS; attempt += 1) {
+    const [newest] = await listGenerations(authorityFolder);
+    const files = ["ca-cert.pem", "ca-key.pem"].map((file) => readFile(join(newest?.path ?? "", file), "utf8"));
+    const [pem, keyPem] = await Promise.all(files).catch(() => []);
+    // Absent files: the root's rotation has taken a step meanwhile.
+    if (pem === undefined || keyPem === undefined) continue;
+    return { pem, keyPem, certificate: new X509Certificate(pem), key: createPrivateKey(keyPem) };
+  }
+  throw new Error(`the authority's folder ${authorityFolder} holds no certificate and key`);
 }
+
+const READ_ATTEMPTS = 3;
 
 /** A leaf that is valid now, from this issuer. */
 export function mintNow(issuer: MintedCertificate, uriSans: readonly string[], nowMs: number): MintedCertificate {

@@ -6,7 +6,7 @@ import { firstOf, LEAF_LIFETIME_S } from "./check-rotation.ts";
 import type { TrafficCount } from "./traffic.ts";
 
 /** Shorter than what any leaf has left when it is due for renewal, or the test would be of expiry. */
-const AWAY_MS = 5000;
+const AWAY_MS = 3000;
 
 /** h: the control plane dies; what runs goes on, and what must be renewed is renewed once it is back. */
 export const checkControlPlane: Check = {

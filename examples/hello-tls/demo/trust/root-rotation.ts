@@ -1,6 +1,7 @@
 import type { Traffic, TrafficCount } from "../checks/traffic.ts";
 import type { DemoCluster } from "../demo-cluster.ts";
 import type { CommandResult } from "../pods/demo-pod.ts";
+import { type Polled, pollUntil } from "../poll-until.ts";
 import { readAuthority, type ShownAuthority } from "./authority-view.ts";
 
 /** A rotation of the root, which lasts longer than one check. */
@@ -17,12 +18,17 @@ export type Rotated =
       readonly kind: "ended";
       readonly command: CommandResult;
       readonly elapsedMs: number;
-      /** As it was before. */
-      readonly authority: ShownAuthority | undefined;
-      readonly traffic: TrafficCount;
-      /** Of each pod of the mesh. */
-      readonly processIds: ProcessIds;
+      /** Before the request. */
+      readonly before: MeshState;
+      /** Before the new root has signed anything. */
+      readonly published: Polled<ShownAuthority | undefined>;
     };
+
+export interface MeshState {
+  readonly authority: ShownAuthority | undefined;
+  readonly traffic: TrafficCount;
+  readonly processIds: ProcessIds;
+}
 
 /** By the pod's name: the ids of its processes. */
 export type ProcessIds = Readonly<Record<string, string>>;
@@ -35,27 +41,40 @@ interface Surroundings {
 
 /** Longer than all phases with the demo's certificates, which last seconds. */
 const LIMIT = "150s";
+/** The phase lasts as long as the demo's certificates; the request comes a little later than the first look. */
+const PUBLISHED_MS = 30_000;
 
 /** A rotation that can be requested once. */
 export function createRootRotation({ cluster, traffic, signal }: Surroundings): RootRotation {
   let ended: Promise<Rotated> = Promise.resolve({ kind: "not_requested" });
   return {
     request: async () => {
-      const before = {
-        authority: await readAuthority(cluster, signal),
-        traffic: traffic.count(),
-        processIds: readProcessIds(cluster),
-      };
-      const startedMs = performance.now();
-      ended = cluster.ca(["rotate-root", "--wait", "--timeout", LIMIT], signal).then((command) => ({
-        ...{ kind: "ended", command, elapsedMs: performance.now() - startedMs },
-        ...before,
-      }));
+      const authority = await readAuthority(cluster, signal);
+      ended = rotate({ cluster, signal }, { authority, traffic: traffic.count(), processIds: readProcessIds(cluster) });
       // A fault is reported when the end is awaited; until then it must not end the process.
       ended.catch(() => undefined);
     },
     awaitEnd: () => ended,
   };
+}
+
+async function rotate({ cluster, signal }: Omit<Surroundings, "traffic">, before: MeshState): Promise<Rotated> {
+  const startedMs = performance.now();
+  const [command, published] = await Promise.all([
+    cluster.ca(["rotate-root", "--wait", "--timeout", LIMIT], signal),
+    pollUntil(
+      () => readAuthority(cluster, signal),
+      (authority) => authority !== undefined && isPublished(authority),
+      { everyMs: 200, timeoutMs: PUBLISHED_MS, signal },
+    ),
+  ]);
+  return { kind: "ended", command, published, elapsedMs: performance.now() - startedMs, before };
+}
+
+function isPublished({ connected, roots }: ShownAuthority): boolean {
+  const [signing, ...others] = roots.toSorted((one, other) => Number(other.isSigning) - Number(one.isSigning));
+  const isTrusted = roots.every(({ trustedBy }) => connected > 0 && trustedBy === connected);
+  return isTrusted && others.length === 1 && others[0]?.isSigning === false && signing?.certificates === connected;
 }
 
 /** Of the pods with a sidecar. */

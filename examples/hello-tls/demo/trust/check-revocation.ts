@@ -1,9 +1,10 @@
 import { join } from "node:path";
 import { openStreamFromPod, type StreamReport } from "../authorization/open-stream.ts";
-import { type CheckContext, type Finding, findEqual } from "../checks/check.ts";
+import { type Check, type CheckContext, type CheckResult, type Finding, findEqual } from "../checks/check.ts";
 import { countHandshakeFailures } from "../checks/metrics-text.ts";
 import { curlInPod, describeCurl } from "../pods/demo-pod.ts";
 import { pollUntil } from "../poll-until.ts";
+import { judgeTraffic } from "./check-root.ts";
 
 const CALLER = "spiffe://cluster.local/ns/hello-grpc/sa/caller";
 const WORLD = "http://world.ns2:8080/";
@@ -15,26 +16,27 @@ const STREAM_TIMEOUT_MS = 15_000;
 /** A client that is no longer revoked may have to get a new certificate first. */
 const BACK_MS = 15_000;
 
-/** A client is revoked with all its certificates, and no longer. */
-export async function judgeRevocation(context: CheckContext): Promise<readonly Finding[]> {
-  const { cluster, scratchFolder, signal } = context;
-  const before = await ask(context);
-  const job = { ...GREETER, openedFile: join(scratchFolder, "revoked-stream"), timeoutMs: STREAM_TIMEOUT_MS };
-  const { isOpen, ended } = await openStreamFromPod(cluster.caller, job, signal);
-  await runCommand(context, "revoke", ["--reason", "demo"]);
-  const revokedAtMs = Date.now();
-  const refused = await awaitRefusal(context);
-  const stream = describeEnd(isOpen, await ended, revokedAtMs);
-  const metric = await judgeMetric(context);
-  await runCommand(context, "unrevoke", []);
-  return [
-    findEqual("control: caller is served by world", SERVED, before),
-    refused,
-    stream,
-    metric,
-    await awaitReturn(context),
-  ];
-}
+/** m: a client is revoked with all its certificates, and no longer. */
+export const checkRevocation: Check = {
+  letter: "m",
+  title: "Revocation of a client, while requests of others go on",
+  suspects: ({ world, caller }) => [world, caller],
+  async run(context): Promise<CheckResult> {
+    const { cluster, traffic, scratchFolder, signal } = context;
+    const before = traffic.count();
+    const served = findEqual("control: caller is served by world", SERVED, await ask(context));
+    const job = { ...GREETER, openedFile: join(scratchFolder, "revoked-stream"), timeoutMs: STREAM_TIMEOUT_MS };
+    const { isOpen, ended } = await openStreamFromPod(cluster.caller, job, signal);
+    await runCommand(context, "revoke", ["--reason", "demo"]);
+    const revokedAtMs = Date.now();
+    const refused = await awaitRefusal(context);
+    const findings = [served, refused, describeEnd(isOpen, await ended, revokedAtMs), await judgeMetric(context)];
+    await runCommand(context, "unrevoke", []);
+    const back = await awaitReturn(context);
+    await traffic.stop();
+    return { findings: [...findings, back, judgeTraffic(context, before)] };
+  },
+};
 
 /** @throws Error if it fails */
 async function runCommand({ cluster, signal }: CheckContext, action: string, more: readonly string[]): Promise<void> {
