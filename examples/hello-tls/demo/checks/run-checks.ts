@@ -13,7 +13,7 @@ export interface ChecksReport {
 }
 
 /** No check needs longer: one that does counts as hung. */
-const CHECK_TIMEOUT_MS = 60_000;
+const CHECK_TIMEOUT_MS = 90_000;
 const LOG_LINES = 12;
 
 /** Runs the checks one after the other and reports each as soon as it is done. An interruption ends all. */
