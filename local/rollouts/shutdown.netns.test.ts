@@ -18,7 +18,8 @@ const MANIFESTS = [
   formatDeployment({ ...ONE, name: "polite-native", args: ["graceful"], isNative: true, env: FAREWELL }),
   formatDeployment({ ...ONE, name: "held", args: ["graceful"], isNative: false, graceSeconds: 10 }),
   formatDeployment({ ...ONE, name: "streaming", args: ["graceful"], isNative: false }),
-  formatDeployment({ ...ONE, name: "hurried", args: ["abrupt"], isNative: false }),
+  // The second signal ends its drain, not the time.
+  formatDeployment({ ...ONE, drainSeconds: 20, name: "hurried", args: ["abrupt"], isNative: false }),
   formatDeployment({
     name: "job",
     args: ["abrupt"],

@@ -51,12 +51,12 @@ describe("a line of an application's page", () => {
 
   it("is judged in a moment, whatever it is", () => {
     const attack = `a{${'b="\\\\",'.repeat(20_000)}`;
-    const startMs = performance.now();
+    const start = process.cpuUsage();
     expect(metricOfLine(attack)).toBeUndefined();
     expect(metricOfLine(`a{b="${"x".repeat(5_000_000)}"} 1`)).toBe("a");
     expect(metricOfLine(`a${" ".repeat(100_000)}x`)).toBeUndefined();
     expect(metricOfLine(`# TYPE ${" ".repeat(100_000)}x`)).toBeUndefined();
-    expect(performance.now() - startMs).toBeLessThan(500);
+    expect(process.cpuUsage(start).user / 1000).toBeLessThan(500);
     fc.assert(
       fc.property(fc.string(), (line) => {
         expect(["string", "undefined"]).toContain(typeof metricOfLine(line));
