@@ -1,8 +1,9 @@
 import { generateKeyPairSync } from "node:crypto";
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { exportJWK, SignJWT } from "jose";
+import { request } from "undici";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { createFileControlStore } from "../../ca-agent/control/file-control-store.ts";
 import { fingerprintOf, type RotationState, trustedRoots } from "../../ca-agent/rotation/rotation-state.ts";
@@ -30,8 +31,12 @@ class StandaloneMesh {
   readonly caDirectory = join(this.folder, "ca");
   readonly sidecars = new TrustingSidecars(cleanup);
   readonly log = new RecordingLogger();
+  /** The lines of every private key that a root has had. */
+  readonly keyLines = new Set<string>();
+  /** What the control plane has shown to operators. */
+  readonly pages: string[] = [];
   #port = 0;
-  #running: { readonly port: number; readonly stop: StopControlPlane } | undefined;
+  #running: { readonly port: number; readonly metricsPort: number; readonly stop: StopControlPlane } | undefined;
 
   async start(): Promise<void> {
     const key = generateKeyPairSync("ec", { namedCurve: "P-256" });
@@ -60,7 +65,7 @@ class StandaloneMesh {
       },
       { clock: systemClock, random: Math.random, log, signal: new AbortController().signal },
     );
-    this.#running = { port, stop };
+    this.#running = { port, metricsPort, stop };
     await old?.stop();
   }
 
@@ -88,7 +93,28 @@ class StandaloneMesh {
   async until(phase: RotationState["kind"]): Promise<RotationState> {
     await this.sidecars.until(async () => (await this.state()).kind === phase);
     await this.sidecars.shakeHands();
+    await this.#look();
     return await this.state();
+  }
+
+  /** The keys as they are stored, and every page of the status port. */
+  async #look(): Promise<void> {
+    for (const { text } of this.files()) {
+      if (!text.includes("PRIVATE KEY")) continue;
+      for (const line of text.split("\n")) if (/^[A-Za-z0-9+/=]{32,}$/.test(line)) this.keyLines.add(line);
+    }
+    for (const path of ["metrics", "ready", "debug/syncz", "debug/ca", "debug/heap"]) {
+      const { body } = await request(`http://127.0.0.1:${this.#running?.metricsPort}/${path}`);
+      this.pages.push(await body.text());
+    }
+  }
+
+  /** Of the authority's directory. */
+  files(): readonly { readonly path: string; readonly text: string; readonly mode: number }[] {
+    return readdirSync(this.caDirectory, { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map((entry) => join(entry.parentPath, entry.name))
+      .map((path) => ({ path, text: readFileSync(path, "utf8"), mode: statSync(path).mode & 0o777 }));
   }
 
   async untilSettled(): Promise<void> {
@@ -138,4 +164,11 @@ it("one control plane replaces its root by request, and goes on after a restart 
   // Nothing of the old root's key is left.
   expect(readdirSync(mesh.caDirectory).filter((name) => name.startsWith("self-signed."))).toEqual(["self-signed.4"]);
   expect(readdirSync(join(mesh.caDirectory, "self-signed"))).not.toContain("ca-key.pem");
+  // No key has been anywhere but in files that their owner alone may read.
+  const said = [...mesh.pages, JSON.stringify(mesh.log.records)].join("\n");
+  expect(mesh.keyLines.size).toBeGreaterThan(3);
+  expect(said).toContain("entente_root_rotation_phase");
+  expect([...mesh.keyLines, "PRIVATE KEY"].filter((line) => said.includes(line))).toEqual([]);
+  const open = mesh.files().filter(({ text, mode }) => text.includes("PRIVATE KEY") && (mode & 0o177) !== 0);
+  expect(open.map(({ path }) => path)).toEqual([]);
 }, 40_000);
