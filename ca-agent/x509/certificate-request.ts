@@ -1,10 +1,11 @@
 import { type KeyObject, verify } from "node:crypto";
 import { DER_TAG, DerReader } from "../../mesh/identity/der-reader.ts";
+import type { SignatureAlgorithm } from "../../mesh/identity/signature-algorithms.ts";
 import { CaError } from "../ca-error.ts";
 import { parseDer } from "./der-values.ts";
 import { parsePem, REQUEST_LABELS } from "./pem.ts";
 import { parsePublicKey } from "./public-key.ts";
-import { parseSignatureAlgorithm, type SignatureAlgorithm } from "./signature-algorithm.ts";
+import { parseSignatureAlgorithm } from "./signature-algorithm.ts";
 
 /** `[0] IMPLICIT`, of the attributes. */
 export const ATTRIBUTES_TAG = 0xa0;

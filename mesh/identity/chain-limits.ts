@@ -2,6 +2,7 @@ import { readCertificateParts } from "./certificate-parts.ts";
 import { DER_TAG, DerReader } from "./der-reader.ts";
 import { IdentityError } from "./identity-error.ts";
 import { findPublicKeyFault, type PublicKeyFault } from "./public-key-rules.ts";
+import { findSignatureAlgorithm } from "./signature-algorithms.ts";
 import { readOid } from "./x509-extensions.ts";
 
 /** Includes the leaf, excludes the root: more than a mesh's PKI needs. */
@@ -15,16 +16,6 @@ export interface ChainLimitFault {
   readonly reason: PublicKeyFault["reason"] | "chain_too_long" | "unsupported_signature" | "malformed_certificate";
   readonly message: string;
 }
-
-/** ECDSA and RSA (PKCS #1 v1.5) with SHA-256, SHA-384 or SHA-512 (RFC 5758, RFC 4055). */
-const SIGNATURE_ALGORITHMS: ReadonlySet<string> = new Set([
-  "1.2.840.10045.4.3.2",
-  "1.2.840.10045.4.3.3",
-  "1.2.840.10045.4.3.4",
-  "1.2.840.113549.1.1.11",
-  "1.2.840.113549.1.1.12",
-  "1.2.840.113549.1.1.13",
-]);
 
 /**
  * Checks a peer's certificates, in DER and in any order, before any of their keys is used: their number, size, key
@@ -52,7 +43,7 @@ function findCertificateFault(certificate: Uint8Array): ChainLimitFault | undefi
   try {
     const { signatureAlgorithm, publicKeyInfo } = readCertificateParts(certificate);
     const oid = readAlgorithm(signatureAlgorithm);
-    if (!SIGNATURE_ALGORITHMS.has(oid)) {
+    if (findSignatureAlgorithm(oid) === undefined) {
       const message = `is signed with the algorithm ${oid}, which is not accepted: use ECDSA or RSA with SHA-256`;
       return { reason: "unsupported_signature", message };
     }

@@ -2,6 +2,7 @@ import { DER_TAG, type DerElement, DerReader } from "./der-reader.ts";
 import { DER_TIME_TAGS, readDerTime } from "./der-time.ts";
 import { IdentityError } from "./identity-error.ts";
 import { checkEntryExtensions, checkListExtensions } from "./revocation-list-extensions.ts";
+import { findSignatureAlgorithm, type SignatureAlgorithm } from "./signature-algorithms.ts";
 import { readExtensionList, readOid } from "./x509-extensions.ts";
 
 /** A certificate revocation list (RFC 5280, section 5) whose signature has not been verified. */
@@ -10,7 +11,7 @@ export interface RevocationList {
   readonly issuer: Uint8Array;
   /** What is signed, in DER. */
   readonly signedPart: Uint8Array;
-  readonly algorithm: ListSignatureAlgorithm;
+  readonly algorithm: SignatureAlgorithm;
   readonly signature: Uint8Array;
   /** Epoch milliseconds. */
   readonly thisUpdateMs: number;
@@ -18,11 +19,6 @@ export interface RevocationList {
   readonly nextUpdateMs?: number;
   /** Hexadecimal, upper case, without leading zeros; each once. */
   readonly serialNumbers: readonly string[];
-}
-
-export interface ListSignatureAlgorithm {
-  readonly hash: "sha256" | "sha384" | "sha512";
-  readonly keyType: "ec" | "rsa";
 }
 
 /** As many as the mesh distributes. */
@@ -34,16 +30,6 @@ const EXTENSIONS_TAG = 0xa0;
 const VERSION_2 = 1;
 /** Content of an INTEGER: 20 octets, and a zero before a high bit (RFC 5280, section 4.1.2.2). */
 const MAX_SERIAL_OCTETS = 21;
-
-/** The same as for certificates (RFC 5758, RFC 4055). */
-const ALGORITHMS: Readonly<Record<string, ListSignatureAlgorithm>> = {
-  "1.2.840.10045.4.3.2": { hash: "sha256", keyType: "ec" },
-  "1.2.840.10045.4.3.3": { hash: "sha384", keyType: "ec" },
-  "1.2.840.10045.4.3.4": { hash: "sha512", keyType: "ec" },
-  "1.2.840.113549.1.1.11": { hash: "sha256", keyType: "rsa" },
-  "1.2.840.113549.1.1.12": { hash: "sha384", keyType: "rsa" },
-  "1.2.840.113549.1.1.13": { hash: "sha512", keyType: "rsa" },
-};
 
 /**
  * Parses a list strictly: what could be read in two ways, or limits what the list covers, is an IdentityError. Nothing is
@@ -144,11 +130,11 @@ function readListExtensions(signed: DerReader, tagged: DerElement, isVersion2: b
 }
 
 /** Exactly one form each: NULL for RSA (RFC 4055, section 5), nothing for ECDSA (RFC 5758, section 3.2). */
-function readAlgorithm(identifier: Uint8Array): ListSignatureAlgorithm {
+function readAlgorithm(identifier: Uint8Array): SignatureAlgorithm {
   const outer = new DerReader(identifier);
   const fields = outer.inside(outer.expect(DER_TAG.sequence, "the signature algorithm"));
   const oid = readOid(fields.content(fields.expect(DER_TAG.objectIdentifier, "the signature algorithm")));
-  const algorithm = Object.hasOwn(ALGORITHMS, oid) ? ALGORITHMS[oid] : undefined;
+  const algorithm = findSignatureAlgorithm(oid);
   if (algorithm === undefined) {
     throw listError(`it is signed with the algorithm ${oid}, which is not accepted: use ECDSA or RSA with SHA-256`);
   }
