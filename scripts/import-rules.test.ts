@@ -168,7 +168,7 @@ const RESTRICTED_IMPORTS: readonly { readonly what: RegExp; readonly allowed: Re
     name: "koffi",
     what: /^koffi$/,
     allowed:
-      /^(net\/(tls\/(handshake-guard|openssl|verify-by-root)|memory-release)|proxy\/capture\/original-destination|local\/network\/network-namespace)\.ts$/,
+      /^(net\/(tls\/(handshake-guard|openssl)|memory-release)|proxy\/capture\/original-destination|local\/network\/network-namespace)\.ts$/,
   },
   { name: "zod", what: /^zod$/, allowed: /^(mesh\/resources|injector|install|local|operator)\// },
   { name: "yaml", what: /^yaml$/, allowed: /^(mesh\/resources|injector|local|discovery|examples)\// },

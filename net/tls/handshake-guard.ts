@@ -3,7 +3,7 @@ import { inspect } from "node:util";
 import koffi from "koffi";
 import { MAX_CHAIN_BYTES } from "../../mesh/identity/chain-limits.ts";
 import { judgeCertificateMessage } from "./certificate-message.ts";
-import { bindOpenssl, type Openssl, opensslUnavailable, readSentCertificates } from "./openssl.ts";
+import { loadOpenssl, type Openssl, opensslUnavailable, readSentCertificates } from "./openssl.ts";
 
 /** OpenSSL's numbers (ssl.h). */
 const SSL_CTRL_GET_MAX_CERT_LIST = 50;
@@ -61,7 +61,7 @@ export function loadHandshakeGuard(): HandshakeGuard {
 }
 
 function createGuard(): HandshakeGuard {
-  const openssl = bindOpenssl();
+  const openssl = loadOpenssl();
   let ending: { readonly connection: unknown; readonly verifyData: Buffer } | undefined;
   const onFinished = (connection: unknown, verifyData: Buffer): void => {
     openssl.watchConnection(connection, null);
@@ -79,7 +79,7 @@ function createGuard(): HandshakeGuard {
     openssl.contextControl(address, SSL_CTRL_SET_MAX_CERT_LIST, MAX_MESSAGE_BYTES, null);
     openssl.setOptions(address, SSL_OP_NO_CERTIFICATE_COMPRESSION);
     openssl.setTickets(address, 0);
-    openssl.nameAuthorities(address, openssl.emptyList());
+    openssl.nameAuthorities(address, openssl.newStack());
     openssl.watchContext(address, onMessage);
   };
   const endingHandshake = (socket: TLSSocket): EndingHandshake | undefined => {

@@ -4,8 +4,15 @@ import { NetError } from "../net-error.ts";
 /** The functions of OpenSSL that Node lacks. Node exports their symbols. */
 export type Openssl = ReturnType<typeof bindOpenssl>;
 
+let bound: Openssl | undefined;
+
 /** @throws NetError `openssl_unavailable` */
-export function bindOpenssl() {
+export function loadOpenssl(): Openssl {
+  bound ??= bindOpenssl();
+  return bound;
+}
+
+function bindOpenssl() {
   try {
     const library = koffi.load(null);
     // write_p, version, content_type, buf, len, ssl, arg
@@ -18,14 +25,30 @@ export function bindOpenssl() {
       setTickets: library.func("int SSL_CTX_set_num_tickets(void *context, size_t count)"),
       // Takes the list over.
       nameAuthorities: library.func("void SSL_CTX_set_client_CA_list(void *context, void *names)"),
-      emptyList: library.func("void *OPENSSL_sk_new_null(void)"),
       watchContext: library.func("SSL_CTX_set_msg_callback", "void", watch),
       watchConnection: library.func("SSL_set_msg_callback", "void", watch),
       groupName: library.func("const char *SSL_get0_group_name(void *connection)"),
       leaf: library.func("void *SSL_get0_peer_certificate(void *connection)"),
       sentChain: library.func("void *SSL_get_peer_cert_chain(void *connection)"),
+      newStack: library.func("void *OPENSSL_sk_new_null(void)"),
+      freeStack: library.func("void OPENSSL_sk_free(void *stack)"),
+      push: library.func("int OPENSSL_sk_push(void *stack, void *item)"),
       count: library.func("int OPENSSL_sk_num(void *stack)"),
       at: library.func("void *OPENSSL_sk_value(void *stack, int index)"),
+      newBio: library.func("void *BIO_new_mem_buf(const uint8_t *bytes, int length)"),
+      freeBio: library.func("int BIO_free(void *bio)"),
+      readCertificate: library.func("void *d2i_X509_bio(void *bio, void *reused)"),
+      freeCertificate: library.func("void X509_free(void *certificate)"),
+      newStore: library.func("void *X509_STORE_new(void)"),
+      freeStore: library.func("void X509_STORE_free(void *store)"),
+      addRoot: library.func("int X509_STORE_add_cert(void *store, void *certificate)"),
+      newContext: library.func("void *X509_STORE_CTX_new(void)"),
+      freeContext: library.func("void X509_STORE_CTX_free(void *context)"),
+      initialize: library.func("int X509_STORE_CTX_init(void *context, void *store, void *leaf, void *untrusted)"),
+      setPurpose: library.func("int X509_STORE_CTX_set_default(void *context, const char *name)"),
+      verify: library.func("int X509_verify_cert(void *context)"),
+      errorOf: library.func("int X509_STORE_CTX_get_error(void *context)"),
+      describeError: library.func("const char *X509_verify_cert_error_string(long error)"),
       encode: library.func("int i2d_X509(void *certificate, _Inout_ void **out)"),
       release: library.func("void CRYPTO_free(void *memory, const char *file, int line)"),
       copy: library.func("void *memcpy(_Out_ uint8_t *to, void *from, size_t bytes)"),
