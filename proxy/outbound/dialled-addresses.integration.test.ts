@@ -3,7 +3,7 @@ import { afterEach, beforeEach, expect, it, vi } from "vitest";
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import { systemClock } from "../../mesh/runtime.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
-import { ControlPlaneFixture, HELLO } from "../tls/control-plane/control-plane-fixture.ts";
+import { ControlPlaneFixture } from "../tls/control-plane/control-plane-fixture.ts";
 import { startWorkloadTls } from "../tls/workload-tls.ts";
 import { createDestinationCache } from "./destination-cache.ts";
 
@@ -19,15 +19,7 @@ afterEach(() => cleanup.run());
 
 /** A sidecar's destinations, queried at a real control plane. */
 async function startDestinations(log: RecordingLogger) {
-  const { address, rootFile: rootCertificateFile, tokenFile } = plane;
-  const workload = { namespace: "ns1", name: "hello-1" };
-  const random = Math.random;
-  const tls = await startWorkloadTls({
-    ...{ address, rootCertificateFile, tokenFile, workload, random, log },
-    identity: HELLO,
-    version: "test",
-    clock: systemClock,
-  });
+  const tls = await startWorkloadTls({ ...plane.workloadOptions(), random: Math.random, log });
   cleanup.add(() => tls.close());
   await log.seen("connected to the control plane");
   const destinations = createDestinationCache({

@@ -1,8 +1,7 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
 import type { RevokedCertificate } from "../../mesh/policy/types.ts";
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
-import { systemClock } from "../../mesh/runtime.ts";
-import { ControlPlaneFixture, HELLO } from "./control-plane/control-plane-fixture.ts";
+import { ControlPlaneFixture } from "./control-plane/control-plane-fixture.ts";
 import { startWorkloadTls, type WorkloadTls } from "./workload-tls.ts";
 
 let plane: ControlPlaneFixture;
@@ -21,13 +20,7 @@ afterEach(async () => {
 
 async function start(): Promise<WorkloadTls> {
   const tls = await startWorkloadTls({
-    address: plane.address,
-    rootCertificateFile: plane.rootFile,
-    tokenFile: plane.tokenFile,
-    identity: HELLO,
-    version: "test",
-    workload: { namespace: "ns1", name: "hello-1" },
-    clock: systemClock,
+    ...plane.workloadOptions(),
     // The shortest waits.
     random: () => 0,
     log,

@@ -4,7 +4,7 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import { systemClock } from "../../mesh/runtime.ts";
 import { createProxyMetrics, type ScrapedMetrics } from "../telemetry/proxy-metrics.ts";
-import { ControlPlaneFixture, HELLO } from "./control-plane/control-plane-fixture.ts";
+import { ControlPlaneFixture } from "./control-plane/control-plane-fixture.ts";
 import { startWorkloadTls, type WorkloadTls } from "./workload-tls.ts";
 
 let plane: ControlPlaneFixture;
@@ -23,11 +23,7 @@ afterEach(async () => {
 });
 
 async function start(): Promise<WorkloadTls> {
-  const { address, rootFile: rootCertificateFile, tokenFile } = plane;
-  tls = await startWorkloadTls({
-    ...{ address, rootCertificateFile, tokenFile, identity: HELLO, version: "test", clock: systemClock, log },
-    ...{ workload: { namespace: "ns1", name: "hello-1" }, random: Math.random, meter: metrics.agent },
-  });
+  tls = await startWorkloadTls({ ...plane.workloadOptions(), log, random: Math.random, meter: metrics.agent });
   return tls;
 }
 

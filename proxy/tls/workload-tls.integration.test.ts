@@ -4,7 +4,6 @@ import { constants } from "node:http2";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Inbound } from "../../mesh/policy/types.ts";
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
-import { systemClock } from "../../mesh/runtime.ts";
 import { ControlPlaneFixture, HELLO, meshOf } from "./control-plane/control-plane-fixture.ts";
 import { Heard, startRelay } from "./control-plane/stream-fixture.ts";
 import type { SecureMaterial } from "./secure-context-source.ts";
@@ -28,13 +27,7 @@ async function start(
   overrides: { readonly address?: string; readonly pingIntervalMs?: number } = {},
 ): Promise<WorkloadTls> {
   const tls = await startWorkloadTls({
-    address: plane.address,
-    rootCertificateFile: plane.rootFile,
-    tokenFile: plane.tokenFile,
-    identity: HELLO,
-    version: "test",
-    workload: { namespace: "ns1", name: "hello-1" },
-    clock: systemClock,
+    ...plane.workloadOptions(),
     // The shortest waits.
     random: () => 0,
     log,

@@ -237,6 +237,15 @@ export class ControlPlaneFixture {
     this.#proxies = discovery.status;
   }
 
+  /** What a sidecar of the pod `hello-1` is started with. */
+  workloadOptions() {
+    const { address, rootFile: rootCertificateFile, tokenFile } = this;
+    return {
+      ...{ address, rootCertificateFile, tokenFile, identity: HELLO, version: "test", clock: systemClock },
+      workload: { namespace: "ns1", name: "hello-1" },
+    };
+  }
+
   #track(session: ServerHttp2Session): void {
     const { socket } = session;
     this.sessions.set(session, socket instanceof TLSSocket ? socket.getPeerX509Certificate()?.serialNumber : undefined);
