@@ -7,7 +7,8 @@ import { MeshError } from "../mesh/mesh-error.ts";
  * `authority_files`, `authority_key`, `authority_chain`: the authority's directory cannot be used; the message names
  * the file and the fix. `authority_root_lost`: the authority has changed so that current certificates would no longer be
  * trusted. `dns_name`: a server certificate was requested for an invalid name. `control_state`: what an operator asks of the
- * authority cannot be read; `control_limit`, `control_conflict`, `control_write`: it cannot be stored. `revocation_list`: an
+ * authority cannot be read; `control_limit`, `control_conflict`, `control_write`: it cannot be stored; `control_version`,
+ * `authority_version`: it, or the authority, was stored by a later version of this program, which alone may change it. `revocation_list`: an
  * operator's list of revoked certificates cannot be read, or is not signed by an authority of the mesh.
  */
 export type CaErrorCode =
@@ -25,6 +26,7 @@ export type CaErrorCode =
   | "control_limit"
   | "control_conflict"
   | "control_write"
+  | "control_version"
   | "revocation_list";
 
 /** Thrown by everything in `ca-agent`. */

@@ -9,6 +9,7 @@ import type { RandomBytes } from "../x509/certificate.ts";
 import { CONTROL_CONFIG_MAP, formatControlConfigMap, readControlConfigMap } from "./control-config-map.ts";
 import type { ControlState } from "./control-state.ts";
 import { type ControlStore, UPDATE_ATTEMPTS } from "./control-store.ts";
+import { laterDocument } from "./parse-control-state.ts";
 
 export interface ConfigMapControlOptions {
   readonly api: KubernetesApi;
@@ -36,6 +37,7 @@ export function createConfigMapControlStore(options: ConfigMapControlOptions): C
         const before = readControlConfigMap(found);
         const after = change(before);
         if (after === before) return before;
+        if (before.laterVersion !== undefined) throw laterDocument(before.laterVersion);
         const stored = await write(options, after, found);
         if (stored !== undefined) return readControlConfigMap(stored);
         await pause(clock, random() * PAUSE_MS, signal);

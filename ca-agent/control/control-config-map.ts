@@ -1,13 +1,16 @@
 import { apiVersionOf, KINDS } from "../../kubernetes/kinds.ts";
 import type { KubernetesObject } from "../../kubernetes/kubernetes-api.ts";
+import { MeshError } from "../../mesh/mesh-error.ts";
 import { CaError } from "../ca-error.ts";
 import { type ControlState, EMPTY_CONTROL_STATE } from "./control-state.ts";
+import { readLaterVersion, VERSION_FIELDS } from "./document-version.ts";
 import { formatControlTexts, parseControlTexts } from "./parse-control-state.ts";
 
 /** In the mesh's root namespace: who may write it may replace the mesh's configuration anyway. It contains no secret. */
 export const CONTROL_CONFIG_MAP = "entente-ca";
 const REVOCATIONS_KEY = "revocations.json";
 const ROTATION_KEY = "rotation.json";
+const VERSION_KEYS: readonly string[] = VERSION_FIELDS;
 
 /**
  * The state in a ConfigMap; the empty state if there is none. A ConfigMap without the list of revocations is an error, and
@@ -18,14 +21,15 @@ export function readControlConfigMap(configMap: KubernetesObject | undefined): C
   const { namespace, name } = configMap.metadata;
   const from = `ConfigMap ${namespace}/${name}`;
   const { [REVOCATIONS_KEY]: revocations, [ROTATION_KEY]: rotation, ...others } = textsOf(configMap, from);
-  const [unknown] = Object.keys(others);
-  if (unknown !== undefined) {
+  const laterVersion = laterVersionOf(others, from);
+  const unknown = Object.keys(others).find((key) => !VERSION_KEYS.includes(key));
+  if (unknown !== undefined && laterVersion === undefined) {
     throw invalid(`${from} has the unknown key ${JSON.stringify(unknown)}: remove it`);
   }
   if (revocations === undefined)
     throw invalid(`${from} has no ${REVOCATIONS_KEY}: restore it, or set it to [] to revoke nothing`);
   try {
-    return parseControlTexts({ revocations, rotation });
+    return parseControlTexts({ revocations, rotation, laterVersion });
   } catch (caught) {
     if (!(caught instanceof CaError)) throw caught;
     throw invalid(`${from}: ${caught.message.slice(caught.code.length + 2)}`);
@@ -45,6 +49,17 @@ export function formatControlConfigMap(
     metadata: before?.metadata ?? { name: CONTROL_CONFIG_MAP, namespace },
     data: { [REVOCATIONS_KEY]: revocations, ...(rotation !== undefined && { [ROTATION_KEY]: rotation }) },
   };
+}
+
+/** The versions are whole numbers, as texts. */
+function laterVersionOf(texts: Readonly<Record<string, string>>, from: string): number | undefined {
+  const versions = Object.entries(texts).filter(([key]) => VERSION_KEYS.includes(key));
+  const numbers = versions.map(([key, text]) => [key, /^\d{1,9}$/.test(text) ? Number(text) : text]);
+  try {
+    return readLaterVersion(Object.fromEntries(numbers), from);
+  } catch (caught) {
+    throw invalid(MeshError.from(caught).message.replace(/^unexpected: /, ""));
+  }
 }
 
 function textsOf(configMap: KubernetesObject, from: string): Readonly<Record<string, string>> {

@@ -6,6 +6,8 @@ export interface ControlState {
   readonly revocations: readonly Revocation[];
   /** The last request to replace the self-signed root. */
   readonly rotation: RotationRequest | undefined;
+  /** Set: what is stored has this later version. It is followed, and never overwritten. */
+  readonly laterVersion?: number;
 }
 
 /** Something that must no longer be accepted, although its certificates are valid. */

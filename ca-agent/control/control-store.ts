@@ -11,7 +11,8 @@ export interface ControlStore {
    * Changes it by compare-and-swap: of two writers at once neither loses anything. `change` is called again when another
    * writer was faster, so it must be a pure function of what it receives; the same object back means no change. Expired
    * entries may be left out of what it receives. Resolves with what is stored; rejects as `read`, with `control_limit` if
-   * it is too much, or with `control_conflict` if others were faster each time.
+   * it is too much, with `control_version` if a later version has stored what is there, or with `control_conflict` if others
+   * were faster each time.
    */
   update(change: (state: ControlState) => ControlState): Promise<ControlState>;
 }

@@ -2,7 +2,7 @@ import { CaError } from "../ca-error.ts";
 import { type ControlFile, readControlFile, storeControlFile } from "./control-files.ts";
 import { type ControlState, EMPTY_CONTROL_STATE } from "./control-state.ts";
 import { type ControlStore, UPDATE_ATTEMPTS } from "./control-store.ts";
-import { formatControlDocument, parseControlDocument } from "./parse-control-state.ts";
+import { formatControlDocument, laterDocument, parseControlDocument } from "./parse-control-state.ts";
 
 /** The desired state in the certificate authority's directory, for a mesh without Kubernetes. */
 export function createFileControlStore(directory: string): ControlStore {
@@ -14,6 +14,7 @@ export function createFileControlStore(directory: string): ControlStore {
         const before = stateOf(found);
         const after = change(before);
         if (after === before) return before;
+        if (before.laterVersion !== undefined) throw laterDocument(before.laterVersion);
         if (await storeControlFile(directory, formatControlDocument(after), found?.generation ?? 0)) return after;
         // Of all who try at once one succeeds, so nobody has to wait.
       }

@@ -2,7 +2,8 @@ import { parseSpiffeId } from "../../mesh/identity/spiffe-id.ts";
 import { MeshError } from "../../mesh/mesh-error.ts";
 import { CaError } from "../ca-error.ts";
 import { type ControlState, MAX_REVOCATIONS, type Revocation, type RevocationTarget } from "./control-state.ts";
-import { type Fields, parseJson, readFields, readItems, readText } from "./strict-json.ts";
+import { describeLater, readLaterVersion, VERSION_FIELDS } from "./document-version.ts";
+import { type Fields, parseJson, readFields, readItems, readText, type UnknownFields } from "./strict-json.ts";
 
 /** A ConfigMap may contain 1 MiB. */
 const MAX_BYTES = 1_000_000;
@@ -23,35 +24,47 @@ const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,3})?Z$/;
 export interface ControlTexts {
   readonly revocations: string;
   readonly rotation: string | undefined;
+  /** As `ControlState`. */
+  readonly laterVersion?: number | undefined;
 }
 
 /**
  * Parses a state. Nothing is skipped: an entry that cannot be read, or has a field that is not known, would otherwise
  * revoke less than was asked. Throws a CaError `control_state` that names the entry and the fix.
  */
-export function parseControlTexts({ revocations, rotation }: ControlTexts): ControlState {
+export function parseControlTexts({ revocations, rotation, laterVersion }: ControlTexts): ControlState {
+  const unknown = laterVersion === undefined ? "refused" : "ignored";
   return checked(() => ({
-    revocations: parseRevocations(parseJson(revocations, REVOCATIONS)),
-    rotation: rotation === undefined ? undefined : parseRotation(parseJson(rotation, ROTATION)),
+    revocations: parseRevocations(parseJson(revocations, REVOCATIONS), unknown),
+    rotation: rotation === undefined ? undefined : parseRotation(parseJson(rotation, ROTATION), unknown),
+    ...(laterVersion !== undefined && { laterVersion }),
   }));
 }
 
 /** The same for one JSON object with both parts. */
 export function parseControlDocument(text: string): ControlState {
   return checked(() => {
-    const fields = readFields(parseJson(text, "the file"), "the file", ["revocations", "rotation"]);
+    const value = parseJson(text, "the file");
+    const laterVersion = readLaterVersion(readFields(value, "the file", [], "ignored"), "the file");
+    const unknown = laterVersion === undefined ? "refused" : "ignored";
+    const fields = readFields(value, "the file", ["revocations", "rotation", ...VERSION_FIELDS], unknown);
     if (!Object.hasOwn(fields, "revocations")) throw new Error("the file has no revocations: [] revokes nothing");
     const { revocations, rotation } = fields;
-    const parsed = Object.hasOwn(fields, "rotation") ? parseRotation(rotation) : undefined;
-    return { revocations: parseRevocations(revocations), rotation: parsed };
+    return {
+      revocations: parseRevocations(revocations, unknown),
+      rotation: Object.hasOwn(fields, "rotation") ? parseRotation(rotation, unknown) : undefined,
+      ...(laterVersion !== undefined && { laterVersion }),
+    };
   });
 }
 
 /**
- * One revocation a line, so that people can read it. Throws a CaError `control_limit` if it is too much to store, and
- * `control_state` for what could not be read again: once stored, it would stop every control plane.
+ * One revocation a line, so that people can read it. Throws a CaError `control_limit` if it is too much to store,
+ * `control_state` for what could not be read again, because once stored it would stop every control plane, and
+ * `control_version` for what a later version has stored, of which this one knows a part.
  */
-export function formatControlTexts({ revocations, rotation }: ControlState): ControlTexts {
+export function formatControlTexts({ revocations, rotation, laterVersion }: ControlState): ControlTexts {
+  if (laterVersion !== undefined) throw laterDocument(laterVersion);
   const lines = revocations.map((revocation) => JSON.stringify(formatRevocation(revocation)));
   const text = lines.length === 0 ? "[]" : `[\n${lines.join(",\n")}\n]`;
   if (lines.length > MAX_REVOCATIONS || Buffer.byteLength(text) > MAX_BYTES) {
@@ -72,6 +85,11 @@ export function formatControlDocument(state: ControlState): string {
   return `{"revocations":${revocations}${rotation === undefined ? "" : `,\n"rotation":${rotation}`}}\n`;
 }
 
+/** A later version has stored what would be overwritten. */
+export function laterDocument(version: number): CaError {
+  return new CaError("control_version", `what is asked of the authority is not changed: ${describeLater(version)}`);
+}
+
 function checked<Value>(parse: () => Value): Value {
   try {
     return parse();
@@ -82,18 +100,18 @@ function checked<Value>(parse: () => Value): Value {
   }
 }
 
-function parseRevocations(value: unknown): readonly Revocation[] {
+function parseRevocations(value: unknown, unknown: UnknownFields): readonly Revocation[] {
   const items = readItems(value, REVOCATIONS);
   if (items.length > MAX_REVOCATIONS) {
     throw new Error(`${REVOCATIONS} has ${items.length} entries, the limit is ${MAX_REVOCATIONS}`);
   }
-  return items.map((item, index) => parseRevocation(item, `revocation ${index + 1}`));
+  return items.map((item, index) => parseRevocation(item, `revocation ${index + 1}`, unknown));
 }
 
 const FIELDS = ["serial", "ofPod", "identity", "pod", "uid", "revokedAt", "expiresAt", "reason"] as const;
 
-function parseRevocation(value: unknown, which: string): Revocation {
-  const fields = readFields(value, which, FIELDS);
+function parseRevocation(value: unknown, which: string, unknown: UnknownFields): Revocation {
+  const fields = readFields(value, which, FIELDS, unknown);
   const revokedAt = readTime(fields, "revokedAt", which);
   if (revokedAt === undefined) throw new Error(`${which} has no revokedAt`);
   const expiresAt = readTime(fields, "expiresAt", which);
@@ -124,8 +142,8 @@ function parsePodName(text: string, which: string): { readonly namespace: string
   return { namespace, name };
 }
 
-function parseRotation(value: unknown): ControlState["rotation"] {
-  const fields = readFields(value, ROTATION, ["kind", "requestId", "requestedAt"]);
+function parseRotation(value: unknown, unknown: UnknownFields): ControlState["rotation"] {
+  const fields = readFields(value, ROTATION, ["kind", "requestId", "requestedAt"], unknown);
   const kind = readText(fields, "kind", ROTATION, ROTATION_KIND);
   const requestId = readText(fields, "requestId", ROTATION, REQUEST_ID);
   const requestedAt = readTime(fields, "requestedAt", ROTATION);

@@ -1,6 +1,9 @@
 /** The fields of a JSON object, checked to be known. */
 export type Fields = Readonly<Record<string, unknown>>;
 
+/** Whether fields that are not known are an error, or those of a later version. */
+export type UnknownFields = "refused" | "ignored";
+
 /** One token that is a string, and the colon that makes it a key. */
 const KEYS = /"(?:[^"\\]|\\.)*"(\s*:)?/g;
 
@@ -35,14 +38,20 @@ export function readItems(value: unknown, what: string): readonly unknown[] {
   return value;
 }
 
-export function readFields(value: unknown, what: string, allowed: readonly string[]): Fields {
+/** @param unknown what becomes of fields that are not allowed: those of a later version are dropped. @default "refused" */
+export function readFields(
+  value: unknown,
+  what: string,
+  allowed: readonly string[],
+  unknown: UnknownFields = "refused",
+): Fields {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
     throw new Error(`${what} is not a JSON object`);
   }
   const fields: Fields = { ...value };
-  const unknown = Object.keys(fields).find((name) => !allowed.includes(name));
-  if (unknown !== undefined) {
-    throw new Error(`${what} has the unknown field ${quote(unknown)}: use ${allowed.join(", ")}`);
+  const foreign = Object.keys(fields).find((name) => !allowed.includes(name));
+  if (foreign !== undefined && unknown === "refused") {
+    throw new Error(`${what} has the unknown field ${quote(foreign)}: use ${allowed.join(", ")}`);
   }
   return fields;
 }

@@ -1,0 +1,108 @@
+/** For tests: the places where a desired state is kept, with control planes that follow it under a fake clock. */
+import { randomBytes } from "node:crypto";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { KINDS } from "../../kubernetes/kinds.ts";
+import { InProcessApi, type InProcessCall } from "../../kubernetes/test-server/in-process-api.ts";
+import { TestCluster } from "../../kubernetes/test-server/test-cluster.ts";
+import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
+import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
+import { createConfigMapControlStore } from "./config-map-control-store.ts";
+import type { ControlFollower, ControlStore } from "./control-store.ts";
+import { createFileControlStore } from "./file-control-store.ts";
+import { followConfigMapControl } from "./follow-config-map-control.ts";
+import { followFileControl } from "./follow-file-control.ts";
+
+/** Where a state is kept, and how it is damaged. */
+export interface ControlHome {
+  readonly store: ControlStore;
+  follow(): Promise<ControlFollower>;
+  /** The list of revocations, and what else there is. */
+  write(revocations: string, others?: Readonly<Record<string, unknown>>): void;
+  /** What is stored, byte by byte. */
+  content(): string;
+  remove(): void;
+}
+
+export class ControlHomes {
+  readonly clock = new FakeClock();
+  readonly log = new RecordingLogger();
+  /** Why a control plane that starts waits. */
+  readonly waiting: string[] = [];
+  readonly stop = new AbortController();
+  readonly directory = mkdtempSync(join(tmpdir(), "entente-control-"));
+  beforeCall: (call: InProcessCall) => void = () => undefined;
+  #generation = 90;
+
+  end(): void {
+    this.stop.abort();
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+
+  inDirectory(): ControlHome {
+    const { directory, clock, log } = this;
+    const shared = { directory, clock, log, onWaiting: (reason: string) => void this.waiting.push(reason) };
+    return {
+      store: createFileControlStore(directory),
+      follow: () => followFileControl({ ...shared, signal: this.stop.signal }),
+      write: (revocations, others = {}) => {
+        this.#generation += 1;
+        const fields = Object.entries(others).map(
+          ([name, value]) => `,${JSON.stringify(name)}:${JSON.stringify(value)}`,
+        );
+        const path = join(directory, `entente-ca.${this.#generation}.json`);
+        writeFileSync(path, `{"revocations":${revocations}${fields.join("")}}`, { mode: 0o600 });
+      },
+      content: () =>
+        JSON.stringify(readdirSync(directory).map((name) => [name, readFileSync(join(directory, name), "utf8")])),
+      remove: () => {
+        for (const name of readdirSync(directory)) rmSync(join(directory, name));
+      },
+    };
+  }
+
+  inConfigMap(): ControlHome {
+    const { clock, log } = this;
+    const cluster = new TestCluster({ now: () => clock.now() });
+    const namespace = "istio-system";
+    const name = { namespace, name: "entente-ca" };
+    cluster.create(KINDS.namespaces, { apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } });
+    const api = new InProcessApi(cluster, { beforeCall: (call) => this.beforeCall(call) });
+    const shared = { api, namespace, clock, random: () => 0.5, randomBytes, signal: this.stop.signal };
+    return {
+      store: createConfigMapControlStore({ ...shared, api: new InProcessApi(cluster) }),
+      follow: () => followConfigMapControl({ ...shared, log, onWaiting: (reason) => void this.waiting.push(reason) }),
+      write: (revocations, others = {}) => {
+        const texts = Object.entries(others).map(([key, value]) => [key, JSON.stringify(value)]);
+        const data = { "revocations.json": revocations, ...Object.fromEntries(texts) };
+        const object = { apiVersion: "v1", kind: "ConfigMap", metadata: name, data };
+        if (cluster.find(KINDS.configMaps, name) === undefined) cluster.create(KINDS.configMaps, object);
+        else cluster.replace(KINDS.configMaps, object);
+      },
+      content: () => JSON.stringify(cluster.find(KINDS.configMaps, name)),
+      remove: () => cluster.delete(KINDS.configMaps, name),
+    };
+  }
+
+  /** Files are read by the system while time passes: whoever follows them waits for the clock again when they are read. */
+  async pass(ms: number): Promise<void> {
+    for (let left = ms; left > 0; left -= 250) {
+      await this.clock.advance(Math.min(left, 250));
+      do await new Promise((resolve) => setTimeout(resolve, 1));
+      while (this.clock.pendingTimers === 0);
+    }
+  }
+
+  async started(home: ControlHome): Promise<ControlFollower> {
+    const starting = home.follow();
+    await this.pass(250);
+    return await starting;
+  }
+}
+
+/** Both, for tests of each. */
+export const CONTROL_HOMES = [
+  { name: "a directory", open: (homes: ControlHomes) => homes.inDirectory() },
+  { name: "a ConfigMap", open: (homes: ControlHomes) => homes.inConfigMap() },
+] as const;

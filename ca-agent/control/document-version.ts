@@ -1,0 +1,43 @@
+import type { Fields } from "./strict-json.ts";
+
+/**
+ * The version of the stored documents that this program writes: what is asked of the authority, and the state of a rotation.
+ * Documents of version 1 do not name it. A later version writes `version`, its own, and `minReaderVersion`: the earliest
+ * one that can follow the document when it ignores the fields that it does not know. Whoever adds a field increments this
+ * number, and sets `minReaderVersion` to 1 only if ignoring the field is safe.
+ */
+export const DOCUMENT_VERSION = 1;
+
+/** The fields of every document that name its version. */
+export const VERSION_FIELDS = ["version", "minReaderVersion"] as const;
+
+/**
+ * Compares a document's version with this program's. Throws a plain Error if the document is too new to be followed.
+ * @returns the document's version if it is a later one, which is followed and never overwritten; undefined: it is ours
+ */
+export function readLaterVersion(fields: Fields, what: string): number | undefined {
+  const version = readVersion(fields, "version", what) ?? 1;
+  const minReaderVersion = readVersion(fields, "minReaderVersion", what) ?? version;
+  if (minReaderVersion > version) throw new Error(`${what} has a minReaderVersion above its version`);
+  if (version <= DOCUMENT_VERSION) return undefined;
+  if (minReaderVersion <= DOCUMENT_VERSION) return version;
+  throw new Error(
+    `${what} was written by a later version: it has version ${version}, for readers from ${minReaderVersion} on, and this ` +
+      `program reads ${DOCUMENT_VERSION}: upgrade it`,
+  );
+}
+
+/** Why a document is not overwritten. */
+export function describeLater(version: number): string {
+  return (
+    `it has version ${version}, and this program writes ${DOCUMENT_VERSION}: what it does not know would be lost. Upgrade it, or ` +
+    "use the later version for changes"
+  );
+}
+
+function readVersion(fields: Fields, name: (typeof VERSION_FIELDS)[number], what: string): number | undefined {
+  if (!Object.hasOwn(fields, name)) return undefined;
+  const value = fields[name];
+  if (typeof value === "number" && Number.isSafeInteger(value) && value >= 1) return value;
+  throw new Error(`${what}: ${name} must be a whole number from 1 on`);
+}
