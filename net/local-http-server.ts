@@ -4,6 +4,7 @@ import { MeshError } from "../mesh/mesh-error.ts";
 import { type Logger, systemClock } from "../mesh/runtime.ts";
 import { plainAddress } from "./client-address.ts";
 import { decideLocalConnections, readDescriptorLimit } from "./descriptor-limit.ts";
+import { FairPlaces } from "./fair-places.ts";
 import { listen } from "./listen.ts";
 import { createLogLimiter } from "./log-limiter.ts";
 
@@ -62,8 +63,8 @@ const SEND_TIMEOUT_MS = 10_000;
 
 /**
  * A small HTTP server for operators, kubelet and Prometheus. Every pod of the cluster may reach some of these ports, so
- * headers are limited in bytes and time. When there are too many connections the oldest idle one is closed: a flood of
- * silent sockets cannot keep kubelet's probe out.
+ * headers are limited in bytes and time. When there are too many connections, the address with the most idle ones loses
+ * its oldest: a flood of silent sockets cannot keep kubelet's probe out.
  */
 export async function startLocalHttpServer(options: LocalHttpServerOptions): Promise<LocalHttpServer> {
   const server = createServer({
@@ -73,13 +74,12 @@ export async function startLocalHttpServer(options: LocalHttpServerOptions): Pro
     keepAliveTimeout: KEEP_ALIVE_TIMEOUT_MS,
     connectionsCheckingInterval: 1000,
   });
-  const busy = new Set<Socket>();
-  displaceIdleConnections(server, busy, options.maxConnections ?? decideLocalConnections(readDescriptorLimit()));
+  const idle = displaceIdleConnections(server, options.maxConnections ?? decideLocalConnections(readDescriptorLimit()));
   const limitLog = createLogLimiter(systemClock, LOG_LINES_PER_SECOND);
   server.on("request", (request, response) => {
     const { socket } = request;
-    busy.add(socket);
-    response.once("close", () => busy.delete(socket));
+    idle.leave(socket);
+    response.once("close", () => idle.enter(socket));
     // No request here needs a body.
     request.resume();
     respondTo(request, response, options).catch((caught: unknown) => {
@@ -161,16 +161,37 @@ async function respondSafely(
   }
 }
 
-function displaceIdleConnections(server: Server, busy: ReadonlySet<Socket>, maxConnections: number): void {
-  const open = new Set<Socket>();
+/** Sockets that wait for a request. */
+interface IdleConnections {
+  enter(socket: Socket): void;
+  leave(socket: Socket): void;
+}
+
+function displaceIdleConnections(server: Server, maxConnections: number): IdleConnections {
+  const addresses = new Map<Socket, string>();
+  const places = new FairPlaces<Socket>();
+  const idle: IdleConnections = {
+    enter: (socket) => {
+      const address = addresses.get(socket);
+      if (address !== undefined) places.add(address, socket);
+    },
+    leave: (socket) => places.delete(addresses.get(socket) ?? "", socket),
+  };
   server.on("connection", (socket: Socket) => {
-    open.add(socket);
-    socket.once("close", () => open.delete(socket));
-    if (open.size <= maxConnections) return;
-    const oldestIdle = [...open].find((candidate) => !busy.has(candidate)) ?? socket;
-    open.delete(oldestIdle);
-    oldestIdle.destroy();
+    addresses.set(socket, plainAddress(socket));
+    idle.enter(socket);
+    const forget = (): void => {
+      idle.leave(socket);
+      addresses.delete(socket);
+    };
+    socket.once("close", forget);
+    if (addresses.size <= maxConnections) return;
+    const displaced = places.takeNext();
+    if (displaced === undefined) return;
+    addresses.delete(displaced);
+    displaced.destroy();
   });
+  return idle;
 }
 
 function stop(server: Server): Promise<void> {

@@ -4,9 +4,9 @@ import { once } from "node:events";
 import { connect, type Server, type Socket } from "node:net";
 import type { Cleanup } from "./cleanup-fixture.ts";
 
-/** Connects a raw client. */
-export async function dialRaw(cleanup: Cleanup, port: number): Promise<Socket> {
-  const socket = connect({ port, host: "127.0.0.1", allowHalfOpen: true });
+/** Connects a raw client. @param localAddress as which the server sees it */
+export async function dialRaw(cleanup: Cleanup, port: number, localAddress = "127.0.0.1"): Promise<Socket> {
+  const socket = connect({ port, host: "127.0.0.1", localAddress, allowHalfOpen: true });
   socket.on("error", () => undefined);
   cleanup.addSocket(socket);
   await once(socket, "connect");

@@ -3,13 +3,14 @@ import type { Socket } from "node:net";
 import { formatCaller, type PeerContext, type VerifiedPeer } from "../../mesh/api/peer-context.ts";
 import type { Clock, Logger, Timer } from "../../mesh/runtime.ts";
 import { plainAddress } from "../../net/client-address.ts";
+import { FairPlaces } from "../../net/fair-places.ts";
 import { startWallTimer } from "../../net/wall-timer.ts";
 import type { ControlPlaneMetrics } from "./control-plane-metrics.ts";
 import { type KeepaliveLimits, startKeepalive } from "./keepalive.ts";
 
 /** What connections may cost. */
 export interface ConnectionLimits extends KeepaliveLimits {
-  /** Connections without a verified peer, handshakes included; one more ends the oldest of them. */
+  /** Connections without a verified peer, handshakes included; one more ends the oldest of the address with the most. */
   readonly maxUnverifiedConnections: number;
   /** How long a connection without a verified peer may last: it needs one call, for a certificate. */
   readonly unverifiedLifetimeMs: number;
@@ -47,14 +48,16 @@ export interface ControlPlaneConnections {
 
 interface Connection {
   readonly socket: Socket;
+  /** The client's. */
+  readonly ip: string;
   session: ServerHttp2Session | undefined;
   timer: Timer;
 }
 
 /**
  * Keeps unauthenticated clients from crowding out others. When too many connections without a verified peer are open,
- * the oldest is closed: an honest client needs milliseconds, so the oldest belongs to a client that holds connections
- * open in silence.
+ * the address with the most loses its oldest: a sidecar needs one, for as long as its token is judged, and a pod that
+ * holds many, or opens ever new ones, displaces only its own.
  */
 export function createControlPlaneConnections(deps: ConnectionsDeps): ControlPlaneConnections {
   return new TrackedConnections(deps);
@@ -75,8 +78,8 @@ class TrackedConnections implements ControlPlaneConnections {
   readonly #peers = new WeakMap<Http2Session, PeerContext>();
   /** By the peer's address and port: a session exposes its socket only through a proxy object. */
   readonly #connections = new Map<string, Connection>();
-  /** Oldest first. */
-  readonly #unverified = new Set<Connection>();
+  /** By the client's address. */
+  readonly #unverified = new FairPlaces<Connection>();
   /** By identity and address, oldest first. */
   readonly #verified = new Map<string, Set<Connection>>();
 
@@ -90,15 +93,15 @@ class TrackedConnections implements ControlPlaneConnections {
   opened(socket: Socket): void {
     const key = addressOf(socket);
     const timer = this.#clock.setTimeout(() => this.#endOverstayed(connection), this.#limits.unverifiedLifetimeMs);
-    const connection: Connection = { socket, session: undefined, timer };
+    const connection: Connection = { socket, ip: plainAddress(socket), session: undefined, timer };
     this.#connections.set(key, connection);
-    this.#unverified.add(connection);
+    this.#unverified.add(connection.ip, connection);
     socket.on("close", () => {
       connection.timer.cancel();
-      this.#unverified.delete(connection);
+      this.#unverified.delete(connection.ip, connection);
       if (this.#connections.get(key) === connection) this.#connections.delete(key);
     });
-    this.#endOldest();
+    if (this.#unverified.size > this.#limits.maxUnverifiedConnections) this.#displaceOne();
   }
 
   established(session: ServerHttp2Session, peer: PeerContext): void {
@@ -107,7 +110,7 @@ class TrackedConnections implements ControlPlaneConnections {
     if (connection === undefined) return;
     connection.session = session;
     if (peer.kind === "anonymous") return;
-    this.#unverified.delete(connection);
+    this.#unverified.delete(connection.ip, connection);
     connection.timer.cancel();
     connection.timer = startWallTimer(this.#clock, peer.notAfterMs, () => this.#end(connection));
     this.#countCaller(formatCaller(peer), connection);
@@ -163,16 +166,15 @@ class TrackedConnections implements ControlPlaneConnections {
     }
   }
 
-  #endOldest(): void {
-    const [oldest] = this.#unverified;
-    if (oldest === undefined || this.#unverified.size <= this.#limits.maxUnverifiedConnections) return;
+  #displaceOne(): void {
+    const displaced = this.#unverified.takeNext();
+    if (displaced === undefined) return;
     this.#log.debug(
-      { component: "control-plane", peerAddress: oldest.socket.remoteAddress },
-      "ended the oldest of too many connections without a verified peer",
+      { component: "control-plane", address: displaced.ip },
+      "ended one of too many connections without a verified peer",
     );
     this.#metrics?.connectionRefused("displaced");
-    this.#unverified.delete(oldest);
-    oldest.socket.destroy();
+    displaced.socket.destroy();
   }
 
   #countCaller(caller: string, connection: Connection): void {

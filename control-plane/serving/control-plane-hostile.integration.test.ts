@@ -160,6 +160,17 @@ it("2,000 idle connections displace each other", async () => {
   for (const socket of idle) socket.destroy();
 });
 
+it("a caller that waits for its certificate is not displaced by another pod that opens ever new connections", async () => {
+  const waiting = fixture.dialHttp2({ localAddress: "127.0.0.2" });
+  expect(await openCall(waiting)).toBe("open");
+  const flood: Socket[] = [];
+  while (flood.length < MAX_UNVERIFIED + 20) flood.push(await dial());
+  await Promise.all(flood.slice(0, 20).map(closing));
+  await new Promise((resolve) => waiting.ping(resolve));
+  expect(waiting.closed || waiting.destroyed).toBe(false);
+  for (const socket of [...flood, waiting]) socket.destroy();
+});
+
 it("unauthenticated clients past the handshake displace each other, never a caller with a certificate", async () => {
   const known = fixture.dialHttp2(await fixture.workload());
   await once(known, "remoteSettings");

@@ -61,10 +61,10 @@ export function acceptConnection(captured: CapturedConnection, options: InboundO
   const opened = { openedAtMs: clock.now(), policyKey: INBOUND_POLICY };
   const accepted = { direction: "inbound", socket, client, destination, ...opened } as const;
   const connection = new TrackedConnection(accepted, options);
-  const opening = new OpeningLimits({ ...limits, clock, caps, connection });
+  const sourceIp = plainAddress(socket);
+  const opening = new OpeningLimits({ ...limits, clock, caps, sourceIp, connection });
   connection.onEnd(() => opening.leave());
   if (!options.capacity.enter(connection)) return connection.refuse("capture", "too_many_connections", NO_ROOM);
-  const sourceIp = plainAddress(socket);
   if (sourceIp === "") return connection.refuse("handshake", "client_gone", GONE);
   return { ...captured, client, sourceIp, options, connection, opening };
 }

@@ -31,6 +31,8 @@ export interface OpeningLimitsOptions {
   readonly caps: OpeningCaps;
   readonly handshakeTimeoutMs: number;
   readonly silenceTimeoutMs: number;
+  /** Of the TCP peer. */
+  readonly sourceIp: string;
   /** Refused if its time limit has passed, or if it must make room. */
   readonly connection: Pick<TrackedConnection, "refuse">;
 }
@@ -87,7 +89,7 @@ export class OpeningLimits {
     this.leave();
     this.#cap = cap;
     this.#timer = this.#options.clock.setTimeout(onLate, timeoutMs);
-    this.#entry = cap.enter(onDisplaced);
+    this.#entry = cap.enter(this.#options.sourceIp, onDisplaced);
   }
 }
 

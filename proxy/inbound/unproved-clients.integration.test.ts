@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import type { Socket } from "node:net";
+import { connect, type Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
 import { connectClient, readAll } from "../raw-sockets-fixture.ts";
@@ -54,6 +54,18 @@ describe("unverified clients", () => {
 });
 
 describe("floods", () => {
+  it("from one address do not displace the client of another one that waits longer", async () => {
+    const { side } = await startEchoSide(cleanup, "STRICT", { openingLimit: 20 });
+    const waiting = connect({ port: side.port, host: "127.0.0.1", localAddress: "127.0.0.2" });
+    cleanup.addSocket(waiting.resume());
+    await once(waiting, "connect");
+    await expect.poll(() => side.caps.unproved.size).toBe(1);
+    for (let count = 0; count < 40; count += 1) connectClient(cleanup, side.port);
+    await expect.poll(() => side.recorder.refusals.length).toBe(21);
+    expect(waiting.readableEnded || waiting.closed).toBe(false);
+    expect(side.caps.unproved.size).toBe(20);
+  });
+
   it("2,000 idle connections do not keep a real client out, and leave nothing behind", async () => {
     const { side } = await startEchoSide(cleanup, "STRICT", { openingLimit: 256 });
     const idle: Socket[] = [];

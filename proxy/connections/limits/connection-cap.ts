@@ -1,3 +1,5 @@
+import { FairPlaces } from "../../../net/fair-places.ts";
+
 /** A connection's place under a cap. */
 export interface CapEntry {
   /** Frees the place. */
@@ -5,33 +7,29 @@ export interface CapEntry {
 }
 
 export interface ConnectionCap {
-  /** Adds a connection. `evict` is called if it must make room; it must close the connection. */
-  enter(evict: () => void): CapEntry;
+  /**
+   * Adds a connection of a client's address. `evict` is called if it must make room; it must close the connection.
+   */
+  enter(address: string, evict: () => void): CapEntry;
   readonly size: number;
 }
 
 /**
- * Bounds the connections that are in one state. When the bound is reached, the oldest is evicted instead of refusing
- * the newest: an honest client leaves such a state in milliseconds, a silent one is the oldest by definition, so a
- * flood of silent connections displaces only itself.
+ * Bounds the connections that are in one state. When the bound is reached, the oldest of the address with the most is
+ * evicted instead of refusing the newest: an honest client leaves such a state soon and has few, so a flood of silent
+ * connections displaces only itself.
  */
 export function createConnectionCap(limit: number): ConnectionCap {
-  const entries = new Set<{ readonly evict: () => void }>();
+  const places = new FairPlaces<{ readonly evict: () => void }>();
   return {
-    enter(evict) {
+    enter(address, evict) {
       const entry = { evict };
-      entries.add(entry);
-      if (entries.size > limit) {
-        const [oldest] = entries;
-        if (oldest !== undefined) {
-          entries.delete(oldest);
-          oldest.evict();
-        }
-      }
-      return { leave: () => void entries.delete(entry) };
+      places.add(address, entry);
+      if (places.size > limit) places.takeNext()?.evict();
+      return { leave: () => places.delete(address, entry) };
     },
     get size() {
-      return entries.size;
+      return places.size;
     },
   };
 }
