@@ -2,11 +2,8 @@ import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
 import type { WorkloadRef } from "../../mesh/api/convert.ts";
 import { peerIdentityKey, type VerifiedPeer } from "../../mesh/api/peer-context.ts";
 import { type SpiffeId, spiffeIdParts } from "../../mesh/identity/spiffe-id.ts";
+import { DNS_LABEL, DNS_SUBDOMAIN } from "../../mesh/resources/fields/metadata.ts";
 import type { Pod } from "../../mesh/resources/kinds/pod.ts";
-
-/** The longest names in Kubernetes (RFC 1123). A caller's names are kept in memory while its stream is open. */
-const MAX_NAMESPACE = 63;
-const MAX_NAME = 253;
 
 /** Throws Unauthenticated for a caller without a currently valid certificate. */
 export function admitCaller(context: HandlerContext, nowMs: number): VerifiedPeer {
@@ -31,8 +28,9 @@ export function admitWorkload(ref: WorkloadRef | undefined, identity: SpiffeId):
   if (ref === undefined || ref.namespace === "" || ref.name === "") {
     throw new ConnectError("the request must name its pod: workload.namespace and workload.name", Code.InvalidArgument);
   }
-  if (ref.namespace.length > MAX_NAMESPACE || ref.name.length > MAX_NAME) {
-    throw new ConnectError("the pod's name or namespace is longer than Kubernetes allows", Code.InvalidArgument);
+  // They are kept in memory while the stream is open, and operators see them.
+  if (!DNS_LABEL.test(ref.namespace) || !DNS_SUBDOMAIN.test(ref.name)) {
+    throw new ConnectError("the pod's name or namespace is none that Kubernetes allows", Code.InvalidArgument);
   }
   if (spiffeIdParts(identity).namespace !== ref.namespace) {
     throw new ConnectError(

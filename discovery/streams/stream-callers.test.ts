@@ -54,6 +54,10 @@ describe("callers", () => {
       name: "a pod with an endless name",
       request: { proxy: { workload: { namespace: "ns1", name: "a".repeat(300) } } },
     },
+    {
+      name: "a pod with a name that would change a terminal",
+      request: { proxy: { workload: { namespace: "ns1", name: "a\u001b[2J\nweb-0" } } },
+    },
   ])("that name $name are refused", async ({ request }) => {
     expect(await codeOf(mesh.proxy().send(request).response())).toBe(Code.InvalidArgument);
   });

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { MeshError } from "../../mesh/mesh-error.ts";
 import type { Pod } from "../../mesh/resources/kinds/pod.ts";
 import { OperatorError } from "../operator-error.ts";
+import { pageText } from "../page-text.ts";
 import { ADMIN_PORT, type PodPages, readJsonPage } from "../pod-pages.ts";
 import { hasIstioProxy } from "../workloads/pod-proxy.ts";
 import type { AppliedPolicy, PodAuthorization } from "./pod-authorization.ts";
@@ -31,12 +32,12 @@ const pageSchema = z.discriminatedUnion("state", [
   z.object({ state: z.literal("none") }),
   z.object({
     state: z.literal("active"),
-    path_normalization: z.string(),
+    path_normalization: pageText,
     total_policies: z.number(),
     policies: z.array(
       z.object({
-        policy: z.string(),
-        action: z.string(),
+        policy: pageText,
+        action: pageText,
         dry_run: z.boolean(),
         rules: z.number(),
         allowed: z.number(),

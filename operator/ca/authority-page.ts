@@ -1,10 +1,11 @@
 import { z } from "zod";
 import type { AuthorityStatus } from "../../ca-agent/authority/authority-status.ts";
 import { OperatorError } from "../operator-error.ts";
+import { pageText } from "../page-text.ts";
 
 const rootSchema = z.object({
-  fingerprint: z.string(),
-  serialNumber: z.string().optional(),
+  fingerprint: pageText,
+  serialNumber: pageText.optional(),
   notBefore: z.iso.datetime(),
   notAfter: z.iso.datetime(),
   isSigning: z.boolean(),
@@ -13,10 +14,10 @@ const rootSchema = z.object({
 const rotationSchema = z.object({
   phase: z.enum(["steady", "published", "signing", "withdrawing"]),
   since: z.iso.datetime().nullable(),
-  waiting: z.string().nullable(),
+  waiting: pageText.nullable(),
   until: z.iso.datetime().nullable(),
-  requestId: z.string().nullable(),
-  rolledBack: z.string().nullable(),
+  requestId: pageText.nullable(),
+  rolledBack: pageText.nullable(),
 });
 
 const pageSchema = z.object({

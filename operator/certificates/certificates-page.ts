@@ -1,35 +1,38 @@
 import { z } from "zod";
 import { OperatorError } from "../operator-error.ts";
+import { pageText } from "../page-text.ts";
+import { printableLine } from "../text/palette.ts";
 
 const certificateSchema = z.object({
-  subject_ids: z.array(z.string()),
-  serial_number: z.string(),
+  subject_ids: z.array(pageText),
+  serial_number: pageText,
   /** Absent in older versions. */
-  key: z.string().default("unknown"),
-  not_before: z.string(),
-  not_after: z.string(),
-  sha256: z.string(),
+  key: pageText.default("unknown"),
+  not_before: pageText,
+  not_after: pageText,
+  sha256: pageText,
 });
 
 const rootSchema = z.object({
-  subject: z.string(),
-  serial_number: z.string().default(""),
-  not_before: z.string().default(""),
-  not_after: z.string(),
-  sha256: z.string(),
+  // OpenSSL writes each part of a name in a line of its own.
+  subject: z.string().transform((subject) => printableLine(subject.replaceAll("\n", ", "))),
+  serial_number: pageText.default(""),
+  not_before: pageText.default(""),
+  not_after: pageText,
+  sha256: pageText,
 });
 
 const pageSchema = z.discriminatedUnion("state", [
   z.object({ state: z.literal("none") }),
   z.object({
     state: z.literal("active"),
-    identity: z.string(),
+    identity: pageText,
     generation: z.number(),
     chain: z.array(certificateSchema).min(1),
-    trust_domains: z.array(z.string()),
+    trust_domains: z.array(pageText),
     roots: z.array(rootSchema),
     /** Absent in older versions. */
-    federated: z.array(z.object({ trust_domain: z.string(), roots: z.array(rootSchema) })).default([]),
+    federated: z.array(z.object({ trust_domain: pageText, roots: z.array(rootSchema) })).default([]),
     /** Absent in older versions. */
     revocations: z.number().default(0),
   }),

@@ -30,6 +30,6 @@ function rowOf(type: string, facts: CertificateFacts, nowMs: number, palette: Pa
   const { names, key, serialNumber, notBefore, notAfter } = facts;
   const leftMs = Date.parse(notAfter) - nowMs;
   const left = leftMs > 0 ? palette.good(formatDuration(leftMs)) : palette.bad("expired");
-  const name = printable(names.join(", ").replaceAll("\n", ", ")) || "-";
+  const name = names.join(", ") || "-";
   return [type, name, key ?? "-", serialNumber || "-", notBefore || "-", notAfter, left];
 }

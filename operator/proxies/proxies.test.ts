@@ -117,4 +117,14 @@ describe("the state of a proxy", () => {
     expect(text).toMatch(/^web\.ns1 +rejected +0\.1\.0 +1h +1m +1m +inbound 1 +istiod-a\.istio-system$/m);
     expect(text).toContain("problem: web.ns1: route r: no \\x1b regex");
   });
+
+  it("as text has a line for each proxy, whatever it calls itself", async () => {
+    const forged = "web\u001b[2J\nstolen.ns1  synced\u202e";
+    const names = { pod: forged, version: forged, resources: [{ kind: forged, count: 1, state: "synced" }] };
+    const rejections = [{ resource: forged, reason: forged }];
+    const replicas = await read(replica("istiod-a", proxy("web", { ...names, rejections })));
+    const text = formatProxies(report(replicas), replicas, { nowMs: NOW_MS, palette: PLAIN });
+    expect(text.match(/^.+$/gm)?.map((line) => line.split(/[^\w]/)[0])).toEqual(["POD", "web", "problem", "problem"]);
+    expect(text).toMatch(/^[\n -~]+$/);
+  });
 });

@@ -1,33 +1,34 @@
 import { z } from "zod";
 import { OperatorError } from "../operator-error.ts";
+import { pageText } from "../page-text.ts";
 
 const proxySchema = z.object({
-  namespace: z.string(),
-  pod: z.string(),
-  identity: z.string(),
-  address: z.string().default(""),
-  version: z.string().default(""),
+  namespace: pageText,
+  pod: pageText,
+  identity: pageText,
+  address: pageText.default(""),
+  version: pageText.default(""),
   isPodKnown: z.boolean().default(true),
-  connectedSince: z.string(),
-  lastSent: z.string().nullable(),
-  lastAcknowledged: z.string().nullable(),
+  connectedSince: pageText,
+  lastSent: pageText.nullable(),
+  lastAcknowledged: pageText.nullable(),
   resources: z.array(
     z.object({
-      kind: z.string(),
+      kind: pageText,
       count: z.number(),
       state: z.enum(["synced", "stale", "rejected", "waiting"]),
     }),
   ),
-  rejections: z.array(z.object({ resource: z.string(), reason: z.string() })).default([]),
+  rejections: z.array(z.object({ resource: pageText, reason: pageText })).default([]),
   /** Absent in older versions, as is the next. */
-  certificate: z.object({ serialNumber: z.string(), notAfter: z.string(), rootFingerprint: z.string() }).optional(),
-  trustedRoots: z.array(z.string()).nullable().default(null),
+  certificate: z.object({ serialNumber: pageText, notAfter: pageText, rootFingerprint: pageText }).optional(),
+  trustedRoots: z.array(pageText).nullable().default(null),
 });
 
 const pageSchema = z.object({
-  version: z.string().default(""),
+  version: pageText.default(""),
   proxies: z.array(proxySchema),
-  awaitingRestart: z.array(z.string()).default([]),
+  awaitingRestart: z.array(pageText).default([]),
 });
 
 /** A proxy that a control plane has a stream with. */

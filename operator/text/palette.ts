@@ -30,12 +30,23 @@ export function choosePalette(options: {
 }
 
 /**
- * A text from the cluster or a file without control characters: they could move the cursor or change what a terminal
- * shows before them.
+ * A text from the cluster or a file without control characters: they could move the cursor, or change what a terminal
+ * shows before them or in which order.
  */
 export function printable(text: string): string {
-  return text.replaceAll(CONTROLS, (found) => `\\x${found.charCodeAt(0).toString(16).padStart(2, "0")}`);
+  return text.replaceAll(CONTROLS, (found) => escapeCharacter(found, found === "\t" || found === "\n"));
 }
 
-/** Unicode's controls but the tab and the line end. */
-const CONTROLS = /[^\P{Cc}\t\n]/gu;
+/** The same in one line: a text that another program chose could otherwise look like several of ours. */
+export function printableLine(text: string): string {
+  return text.replaceAll(CONTROLS, (found) => escapeCharacter(found, false));
+}
+
+/** Unicode's controls, formats (such as the order of a text), and separators of lines. */
+const CONTROLS = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu;
+
+function escapeCharacter(found: string, isKept: boolean): string {
+  const code = found.codePointAt(0) ?? 0;
+  if (isKept) return found;
+  return code < 0x100 ? `\\x${code.toString(16).padStart(2, "0")}` : `\\u{${code.toString(16)}}`;
+}

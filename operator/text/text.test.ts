@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { formatDuration } from "./duration.ts";
-import { choosePalette, PLAIN, printable } from "./palette.ts";
+import { choosePalette, PLAIN, printable, printableLine } from "./palette.ts";
 import { formatTable } from "./text-table.ts";
 
 describe("a table", () => {
@@ -36,7 +36,8 @@ describe("colours", () => {
 });
 
 it("a text's control characters are shown, not sent to the terminal", () => {
-  expect(printable("a\u001b[2Jb\u009bc\td\n\u007f")).toBe("a\\x1b[2Jb\\x9bc\td\n\\x7f");
+  expect(printable("a\u001b[2Jb\u009bc\td\n\u007f\u202e")).toBe("a\\x1b[2Jb\\x9bc\td\n\\x7f\\u{202e}");
+  expect(printableLine("é\u001b[2J\nweb-0\r\t\u2028")).toBe("é\\x1b[2J\\x0aweb-0\\x0d\\x09\\u{2028}");
 });
 
 it.each([
