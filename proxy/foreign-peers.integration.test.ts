@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { type MintedCertificate, mintLeaf, mintRoot } from "../mesh/identity/mint-certificate-fixture.ts";
 import { parseSpiffeId, parseTrustDomain } from "../mesh/identity/spiffe-id.ts";
 import { EXTENSION_OID, readExtensions } from "../mesh/identity/x509-extensions.ts";
+import { federateRoots } from "../mesh/policy/authentication/peer-trust.ts";
 import { systemClock } from "../mesh/runtime.ts";
 import { Cleanup } from "../net/cleanup-fixture.ts";
 import { startLenientUpstream } from "../net/lenient-upstream-fixture.ts";
@@ -38,10 +39,9 @@ function trustOf(
   return {
     roots: certificates(ownRoots),
     trustDomains: [parseTrustDomain(own), parseTrustDomain(`old.${own}`)],
-    federated: Object.entries(foreign).map(([domain, roots]) => ({
-      trustDomain: parseTrustDomain(domain),
-      roots: certificates(roots),
-    })),
+    federated: Object.entries(foreign).map(([domain, roots]) =>
+      federateRoots(parseTrustDomain(domain), certificates(roots)),
+    ),
   };
 }
 

@@ -137,4 +137,9 @@ describe("the number of signature checks", () => {
     const roots = [mintRoot({ commonName: "x" }), mintRoot({ commonName: "x" })].map((root) => root.certificate);
     expect(countChecks(mintCrossIssued(ecKey(), 4), roots)).toBe(5 * roots.length);
   });
+
+  it("is 32 at most, however many roots have one name", () => {
+    const roots = Array.from({ length: 16 }, () => mintRoot({ commonName: "x" }).certificate);
+    expect(countChecks(mintCrossIssued(ecKey(), 4), roots)).toBe(32);
+  });
 });

@@ -34,23 +34,24 @@ export interface RawExtension {
 export interface MintRootOptions {
   /** @default "test root" */
   readonly commonName?: string;
+  /** A name in DER instead of the common name. */
+  readonly subject?: Buffer;
   /** @default 2020-01-01 */
   readonly notBefore?: Date;
   /** @default 2045-01-01 */
   readonly notAfter?: Date;
   readonly key?: KeyObject;
-  /** @default SHA-1 of the key */
-  readonly keyIdentifier?: Buffer;
+  /** @default SHA-1 of the key; "none": neither its own nor its issuer's */
+  readonly keyIdentifier?: Buffer | "none";
   /**
    * Issues an intermediate CA certificate (or, with the `key` of another root, a cross certificate) instead of a root.
    */
   readonly issuer?: MintedCertificate;
+  /** In DER. @default as the issuer spells it */
+  readonly issuerName?: Buffer;
   /** @default none */
   readonly pathLength?: number;
-  /**
-   * @default true; false creates a certificate without the CA flag
-   * @default true; false makes an "authority" without the CA flag
-   */
+  /** @default true; false creates a certificate without the CA flag */
   readonly ca?: boolean;
   readonly extensions?: readonly RawExtension[];
   /** Positive, big-endian. @default random */
@@ -59,6 +60,10 @@ export interface MintRootOptions {
 
 export interface MintLeafOptions {
   readonly issuer: MintedCertificate;
+  /** In DER. @default as the issuer spells it */
+  readonly issuerName?: Buffer;
+  /** "none": without that of its issuer. @default the issuer's */
+  readonly keyIdentifier?: "none";
   /** Written unchanged, valid or not. */
   readonly uriSans: readonly string[];
   readonly dnsSans?: readonly string[];
@@ -80,12 +85,16 @@ const TRUE = formatDer(0x01, Buffer.from([0xff]));
 /** A self-signed root, or, with `issuer`, an intermediate CA certificate. */
 export function mintRoot(options: MintRootOptions = {}): MintedCertificate {
   const key = options.key ?? mintKey();
-  const identifier = options.keyIdentifier ?? keyIdentifier(key);
+  const identifier = options.keyIdentifier === "none" ? undefined : (options.keyIdentifier ?? keyIdentifier(key));
   const limit = options.pathLength === undefined ? [] : [formatInteger(Buffer.from([options.pathLength]))];
-  const extensions: RawExtension[] = [
-    { oid: EXTENSION_OID.subjectKeyIdentifier, critical: false, der: formatDer(0x04, identifier) },
-    ...(options.extensions ?? []),
-  ];
+  const extensions: RawExtension[] = [...(options.extensions ?? [])];
+  if (identifier !== undefined) {
+    extensions.unshift({
+      oid: EXTENSION_OID.subjectKeyIdentifier,
+      critical: false,
+      der: formatDer(DER_TAG.octetString, identifier),
+    });
+  }
   if (options.ca ?? true) {
     extensions.push(
       { oid: EXTENSION_OID.basicConstraints, critical: true, der: formatSequence(TRUE, ...limit) },
@@ -95,8 +104,9 @@ export function mintRoot(options: MintRootOptions = {}): MintedCertificate {
   return mint({
     key,
     issuer: options.issuer,
-    ownIdentifier: identifier,
-    subject: formatName(options.commonName ?? "test root"),
+    issuerName: options.issuerName,
+    ownIdentifier: identifier ?? "none",
+    subject: options.subject ?? formatName(options.commonName ?? "test root"),
     notBefore: options.notBefore ?? new Date("2020-01-01T00:00:00Z"),
     notAfter: options.notAfter ?? new Date("2045-01-01T00:00:00Z"),
     serialNumber: options.serialNumber,
@@ -125,6 +135,8 @@ export function mintLeaf(options: MintLeafOptions): MintedCertificate {
   return mint({
     key: options.key ?? mintKey(),
     issuer: options.issuer,
+    issuerName: options.issuerName,
+    ownIdentifier: options.keyIdentifier,
     subject: formatSequence(),
     notBefore: options.notBefore,
     notAfter: options.notAfter,
@@ -136,8 +148,9 @@ export function mintLeaf(options: MintLeafOptions): MintedCertificate {
 interface MintInput {
   readonly key: KeyObject;
   readonly issuer: MintedCertificate | undefined;
-  /** Of a certificate that signs itself. @default SHA-1 of the key */
-  readonly ownIdentifier?: Buffer;
+  readonly issuerName: Buffer | undefined;
+  /** Of a certificate that signs itself; "none": no authority's is named. @default SHA-1 of the key */
+  readonly ownIdentifier: Buffer | "none" | undefined;
   readonly subject: Buffer;
   readonly notBefore: Date;
   readonly notAfter: Date;
@@ -148,23 +161,19 @@ interface MintInput {
 function mint(input: MintInput): MintedCertificate {
   const signer = input.issuer?.key ?? input.key;
   const algorithm = signatureAlgorithm(signer);
+  const authority =
+    input.ownIdentifier === "none"
+      ? []
+      : [authorityKeyIdentifier(input.issuer, input.ownIdentifier ?? keyIdentifier(signer))];
   const signed = formatSequence(
     formatDer(0xa0, formatInteger(Buffer.from([2]))),
     formatInteger(Buffer.from(input.serialNumber ?? [0x40, ...randomBytes(15)])),
     algorithm,
-    input.issuer === undefined ? input.subject : subjectOf(input.issuer),
+    input.issuerName ?? (input.issuer === undefined ? input.subject : subjectOf(input.issuer)),
     formatSequence(formatTime(input.notBefore), formatTime(input.notAfter)),
     input.subject,
     createPublicKey(input.key).export({ type: "spki", format: "der" }),
-    formatDer(
-      0xa3,
-      formatSequence(
-        ...[
-          authorityKeyIdentifier(input.issuer, input.ownIdentifier ?? keyIdentifier(signer)),
-          ...input.extensions,
-        ].map(formatExtension),
-      ),
-    ),
+    formatDer(0xa3, formatSequence(...[...authority, ...input.extensions].map(formatExtension))),
   );
   const signature = formatDer(0x03, Buffer.from([0]), sign("sha256", signed, signer));
   const certificate = new X509Certificate(formatSequence(signed, algorithm, signature));

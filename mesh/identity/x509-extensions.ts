@@ -33,15 +33,15 @@ export function readExtensions(certificateDer: Uint8Array): readonly X509Extensi
 
 /** Parses the content of an `Extensions` sequence; each OID may occur once. */
 export function readExtensionList(list: DerReader): readonly X509Extension[] {
-  const extensions: X509Extension[] = [];
+  const extensions = new Map<string, X509Extension>();
   while (!list.atEnd) {
     const extension = readExtension(list);
-    if (extensions.some((other) => other.oid === extension.oid)) {
+    if (extensions.has(extension.oid)) {
       throw new IdentityError("certificate_der", `the extension ${extension.oid} occurs twice`);
     }
-    extensions.push(extension);
+    extensions.set(extension.oid, extension);
   }
-  return extensions;
+  return [...extensions.values()];
 }
 
 function readExtension(list: DerReader): X509Extension {

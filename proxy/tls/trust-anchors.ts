@@ -1,5 +1,5 @@
 import { X509Certificate } from "node:crypto";
-import type { FederatedRoots, PeerTrust } from "../../mesh/policy/authentication/peer-trust.ts";
+import { type FederatedRoots, federateRoots, type PeerTrust } from "../../mesh/policy/authentication/peer-trust.ts";
 import { indexRevocations } from "../../mesh/policy/authentication/revocations.ts";
 import type { FederatedDomain, TrustBundle } from "../../mesh/policy/types.ts";
 import { WorkloadTlsError } from "./workload-tls-error.ts";
@@ -66,7 +66,7 @@ function parseFederated(bundle: TrustBundle, known: TrustAnchors | undefined): r
     const pems = listForeignRoots(domain, known);
     const roots = parsed.get(pems.join("")) ?? pems.flatMap((pem) => parseRoots(pem, `a root of ${trustDomain}`));
     parsed.set(pems.join(""), roots);
-    return roots.length === 0 ? [] : [{ trustDomain, roots }];
+    return roots.length === 0 ? [] : [federateRoots(trustDomain, roots)];
   });
 }
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
 import { parseSpiffeId, parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
+import { federateRoots } from "../../mesh/policy/authentication/peer-trust.ts";
 import { indexRevocations } from "../../mesh/policy/authentication/revocations.ts";
 import type { TrustAnchors } from "./trust-anchors.ts";
 import { authoritiesOf, hasSameAuthorities, keepUnchanged } from "./trust-changes.ts";
@@ -15,7 +16,7 @@ function received(changes: Partial<TrustAnchors> = {}): TrustAnchors {
   return {
     roots: [ONE],
     trustDomains: [DOMAIN],
-    federated: [{ trustDomain: FOREIGN, roots: [TWO] }],
+    federated: [federateRoots(FOREIGN, [TWO])],
     revocations: indexRevocations({ certificates: [{ serialNumber: "A" }], identities: [] }),
     signingRoot: ONE,
     ...changes,
@@ -32,8 +33,8 @@ describe("a trust bundle that is received again", () => {
   it.each([
     { name: "another root", changes: { roots: [ONE, TWO] } },
     { name: "another trust domain", changes: { trustDomains: [DOMAIN, FOREIGN] } },
-    { name: "another foreign root", changes: { federated: [{ trustDomain: FOREIGN, roots: [ONE] }] } },
-    { name: "another foreign domain", changes: { federated: [{ trustDomain: DOMAIN, roots: [TWO] }] } },
+    { name: "another foreign root", changes: { federated: [federateRoots(FOREIGN, [ONE])] } },
+    { name: "another foreign domain", changes: { federated: [federateRoots(DOMAIN, [TWO])] } },
     { name: "no foreign domain", changes: { federated: [] } },
   ])("has other authorities with $name, and the revocations that are held", ({ changes }) => {
     const kept = keepUnchanged(received(changes), HELD);

@@ -1,7 +1,9 @@
-import { describe, expect, it, vi } from "vitest";
+import { X509Certificate } from "node:crypto";
+import { afterEach, describe, expect, it, vi } from "vitest";
+import { ecKey, mintCrossIssued } from "../../identity/hostile-chain-fixture.ts";
 import { type MintLeafOptions, mintLeaf, mintRoot } from "../../identity/mint-certificate-fixture.ts";
 import { parseSpiffeId, parseTrustDomain, type TrustDomain } from "../../identity/spiffe-id.ts";
-import type { FederatedRoots } from "./peer-trust.ts";
+import { type FederatedRoots, federateRoots } from "./peer-trust.ts";
 import { type PeerEvidence, verifyPeer } from "./verify-peer.ts";
 
 const NOW = Date.parse("2026-01-01T00:00:00Z");
@@ -23,7 +25,10 @@ function mint(issuer: MintLeafOptions["issuer"], trustDomain: string, options: P
 }
 
 function federated(trustDomain: TrustDomain, ...roots: readonly (typeof own)[]): FederatedRoots {
-  return { trustDomain, roots: roots.map(({ certificate }) => certificate) };
+  return federateRoots(
+    trustDomain,
+    roots.map(({ certificate }) => certificate),
+  );
 }
 
 function verify(overrides: Partial<PeerEvidence> & Pick<PeerEvidence, "certificates">) {
@@ -126,15 +131,56 @@ describe("an authority is trusted for its own domain alone", () => {
   });
 });
 
+afterEach(() => vi.restoreAllMocks());
+
+function countCalls(method: "verify" | "checkIssued", act: () => void): number {
+  const spy = vi.spyOn(X509Certificate.prototype, method);
+  act();
+  const { length } = spy.mock.calls;
+  spy.mockRestore();
+  return length;
+}
+
 describe("a peer of no domain", () => {
   it("costs one verification for all domains that share their roots", () => {
     const roots = [foreign.certificate];
-    const domains = Array.from({ length: 30 }, (_, index) => ({ trustDomain: parseTrustDomain(`d${index}`), roots }));
+    const domains = Array.from({ length: 30 }, (_, index) => federateRoots(parseTrustDomain(`d${index}`), roots));
     // Names the foreign root and has its key identifier, but is signed by another key.
     const forged = mint({ ...foreign, key: own.key }, "there.example");
     const verified = vi.spyOn(forged, "verify");
     expect(verify({ certificates: [forged], federated: domains })).toMatchObject({ reason: "unknown_root" });
     expect(verified).toHaveBeenCalledTimes(1);
+  });
+
+  it("costs nothing by the authorities of domains that its chain does not name", () => {
+    const domains = Array.from({ length: 32 }, (_, index) => federated(parseTrustDomain(`d${index}`), foreign));
+    const certificates = [mint(mintRoot({ commonName: "unknown" }), "d7")];
+    const compared = countCalls("checkIssued", () => {
+      expect(verify({ certificates, federated: domains })).toMatchObject({ reason: "unknown_root" });
+    });
+    expect(compared).toBe(2);
+  });
+
+  it("costs 32 signatures at most where all roots have the name that its chain uses", () => {
+    const roots = Array.from({ length: 16 }, () => mintRoot({ commonName: "x" }));
+    const domains = Array.from({ length: 32 }, (_, index) => federated(parseTrustDomain(`d${index}`), ...roots));
+    const certificates = mintCrossIssued(ecKey(), 4).certificates.map((der) => new X509Certificate(der));
+    const refuse = () =>
+      expect(verify({ certificates, federated: domains })).toMatchObject({
+        kind: "refused",
+        reason: "ambiguous_issuer",
+      });
+    expect(countCalls("verify", refuse)).toBe(32);
+    // Five certificates by the mesh's root, and by those of two domains.
+    expect(countCalls("checkIssued", refuse)).toBeLessThanOrEqual(5 * (1 + 32));
+  });
+
+  it("is found by the last of 16 roots of one name and without key identifiers", () => {
+    const roots = Array.from({ length: 16 }, () => mintRoot({ commonName: "x", keyIdentifier: "none" }));
+    const [last = foreign] = roots.slice(-1);
+    const certificates = [mint(last, "there.example", { keyIdentifier: "none" })];
+    const domains = [federated(THIRD, ...roots), federated(THERE, ...roots)];
+    expect(verify({ certificates, federated: domains }).kind).toBe("trusted");
   });
 });
 

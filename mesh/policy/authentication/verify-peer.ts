@@ -52,9 +52,9 @@ const SHOWN_NAMES = 4;
 
 /**
  * Decides whether the peer of a TLS connection is trusted and expected. A resumed session is always refused: Node
- * reports it as `authorized` without checking any certificate (compare CVE-2022-21654). The chain is verified before
- * names are read, so that an error message never contains unverified text; then the authorities of the identity's own
- * trust domain must accept it, whoever else does.
+ * reports it as `authorized` without checking any certificate (compare CVE-2022-21654). The authorities of the identity's
+ * own trust domain must accept the chain, whoever else does. So they are asked first, by a name that is not proved yet: no
+ * message contains it before a trusted authority has signed it.
  */
 export function verifyPeer(evidence: PeerEvidence): PeerVerdict {
   if (evidence.sessionReused) {
@@ -66,11 +66,14 @@ export function verifyPeer(evidence: PeerEvidence): PeerVerdict {
   const [leaf, ...intermediates] = evidence.certificates;
   if (leaf === undefined) return refused("no_certificate", "the peer showed no certificate");
   const chains = new DomainChains({ leaf, intermediates, nowMs: evidence.nowMs }, evidence);
-  const found = chains.find();
+  const read = readIdentity(leaf);
+  const found = chains.find(read.kind === "refused" ? undefined : spiffeIdParts(read.identity).trustDomain);
   if (found.kind === "broken") return refused(found.reason, found.message);
   const fault = findLeafFault(leaf, evidence.expected !== undefined);
   if (fault !== undefined) return refused(fault.reason, fault.message);
-  return verifyIdentity(leaf, evidence, { chains, issuers: found.trustDomains });
+  return read.kind === "refused"
+    ? read
+    : verifyIdentity(read.identity, evidence, { chains, issuers: found.trustDomains });
 }
 
 interface VerifiedChains {
@@ -79,10 +82,7 @@ interface VerifiedChains {
   readonly issuers: readonly TrustDomain[];
 }
 
-function verifyIdentity(leaf: X509Certificate, evidence: PeerEvidence, verified: VerifiedChains): PeerVerdict {
-  const read = readIdentity(leaf);
-  if (read.kind === "refused") return read;
-  const { identity } = read;
+function verifyIdentity(identity: SpiffeId, evidence: PeerEvidence, verified: VerifiedChains): PeerVerdict {
   const { trustDomain } = spiffeIdParts(identity);
   const chain = verified.chains.of(trustDomain);
   if (chain === undefined) {
