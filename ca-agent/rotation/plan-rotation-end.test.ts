@@ -1,19 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { goBack, type PlanCase, planFor, replicas, wait } from "./plan-rotation-fixture.ts";
-import {
-  byRoot,
-  countSidecars,
-  DAY_MS,
-  HOUR_MS,
-  LIMITS,
-  NEW,
-  NOW_MS,
-  OLD,
-  SIGNING,
-  WITHDRAWING,
-} from "./rotation-fixture.ts";
+import { byRoot, DAY_MS, HOUR_MS, LIMITS, NEW, NOW_MS, OLD, SIGNING, totals, WITHDRAWING } from "./rotation-fixture.ts";
 import { latestLeafEnd } from "./rotation-limits.ts";
-import type { RotationState } from "./rotation-state.ts";
+import { fingerprintOf, type RotationState } from "./rotation-state.ts";
 
 const WEEK_MS = 7 * DAY_MS;
 /** After the last leaf of the other root. */
@@ -25,7 +14,7 @@ describe.each([
   { name: "a root that is withdrawn", began: WITHDRAWING, endedMs: ENDED_WITHDRAWING_MS, ready: OLD },
 ])("$name", ({ began, endedMs, ready }) => {
   const state: RotationState = { ...began, isFollowed: true };
-  const behind = countSidecars({ connected: 10, trusting: byRoot([ready, 10]), holding: byRoot([ready, 9]) });
+  const behind = totals({ connected: 10, trusting: byRoot([ready, 10]), holding: byRoot([ready, 9]) });
   const cases: readonly Omit<PlanCase, "state">[] = [
     {
       name: "stays trusted until its last leaf has expired, though no sidecar holds one",
@@ -48,7 +37,7 @@ describe.each([
       name: "stays while a connected sidecar does not trust the other",
       afterMs: endedMs,
       evidence: {
-        sidecars: countSidecars({ connected: 10, trusting: byRoot([ready, 9]), holding: byRoot([ready, 10]) }),
+        sidecars: totals({ connected: 10, trusting: byRoot([ready, 9]), holding: byRoot([ready, 10]) }),
       },
       plan: wait("1 of 10 sidecars are not ready"),
     },
@@ -115,9 +104,12 @@ describe("a root that signs", () => {
     { name: "on request", evidence: { request: goBack }, reason: "requested" },
     { name: "if the check finds a fault", evidence: { fault: "a fault" }, reason: "a fault" },
     {
-      name: "if half of the sidecars reject it",
-      evidence: { sidecars: countSidecars({ connected: 3, rejecting: 2 }) },
-      reason: "2 of 3 sidecars reject the new root",
+      name: "if nearly all sidecars reject it everywhere",
+      evidence: {
+        sidecars: totals({ connected: 30, rejecting: byRoot([NEW, 29]) }),
+        rejectedRoots: new Set([fingerprintOf(NEW.certificatePem)]),
+      },
+      reason: "29 of 30 sidecars reject the new root",
     },
   ])("is rolled back $name, at any time", ({ evidence, reason }) => {
     for (const afterMs of [0, ENDED_MS, ENDED_MS + WEEK_MS]) {

@@ -1,19 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
 import { goBack, type PlanCase, planFor, replicas, rotate, wait } from "./plan-rotation-fixture.ts";
-import {
-  byRoot,
-  countSidecars,
-  DAY_MS,
-  HOUR_MS,
-  LIMITS,
-  NEW,
-  NOW_MS,
-  OLD,
-  PUBLISHED,
-  STEADY,
-} from "./rotation-fixture.ts";
-import type { RotationState } from "./rotation-state.ts";
+import { byRoot, DAY_MS, HOUR_MS, LIMITS, NEW, NOW_MS, OLD, PUBLISHED, STEADY, totals } from "./rotation-fixture.ts";
+import { fingerprintOf, type RotationState } from "./rotation-state.ts";
 
 const oneBehind = { connected: 10, trusting: byRoot([OLD, 10], [NEW, 9]), holding: byRoot([OLD, 1], [NEW, 9]) };
 
@@ -24,6 +13,10 @@ function aged(days: { readonly before: number; readonly left: number }): Rotatio
   });
   return { ...STEADY, current: { certificatePem: root.pem, keyPem: root.keyPem } };
 }
+
+const rejectedBy = (count: number) => ({
+  sidecars: totals({ connected: 10, trusting: byRoot([OLD, 10], [NEW, 10 - count]), rejecting: byRoot([NEW, count]) }),
+});
 
 const rolledBack = { outcome: "rolled_back", reason: "a test", atMs: NOW_MS, dropped: "" } as const;
 
@@ -116,17 +109,17 @@ describe("a published root", () => {
     },
     {
       name: "signs in a mesh without sidecars",
-      ...{ afterMs: LIMITS.publishMs, evidence: { sidecars: countSidecars({ connected: 0 }) } },
+      ...{ afterMs: LIMITS.publishMs, evidence: { sidecars: totals({ connected: 0 }) } },
       plan: { kind: "step", to: "signing" },
     },
     {
       name: "waits for the last sidecar",
-      ...{ afterMs: DAY_MS - 1, evidence: { sidecars: countSidecars(oneBehind) } },
+      ...{ afterMs: DAY_MS - 1, evidence: { sidecars: totals(oneBehind) } },
       plan: wait("1 of 10 sidecars are not ready; this is waited for until 2030-01-02T00:00:00.000Z"),
     },
     {
       name: "signs after a day without the last sidecar, which a cross-signed certificate helps",
-      ...{ afterMs: DAY_MS, evidence: { sidecars: countSidecars(oneBehind) } },
+      ...{ afterMs: DAY_MS, evidence: { sidecars: totals(oneBehind) } },
       plan: { kind: "step", to: "signing" },
     },
     {
@@ -176,14 +169,38 @@ describe("a published root", () => {
       plan: { kind: "roll_back", reason: "no sidecar would trust it" },
     },
     {
-      name: "is withdrawn if half of the sidecars reject it",
-      ...{ afterMs: 0, evidence: { sidecars: countSidecars({ connected: 10, rejecting: 5 }) } },
-      plan: { kind: "roll_back", reason: "5 of 10 sidecars reject the new root" },
+      name: "is withdrawn if nearly all sidecars reject it everywhere",
+      ...{ afterMs: 0, evidence: { ...rejectedBy(10), rejectedRoots: new Set([fingerprintOf(NEW.certificatePem)]) } },
+      plan: { kind: "roll_back", reason: "10 of 10 sidecars reject the new root" },
     },
     {
-      name: "is not withdrawn for some sidecars, which one hostile pod could be",
-      ...{ afterMs: 0, evidence: { sidecars: countSidecars({ connected: 10, rejecting: 4 }) } },
+      name: "is not withdrawn for what sidecars reject that have connected first after a restart",
+      afterMs: LIMITS.publishMs,
+      evidence: {
+        ...{ ...rejectedBy(10), rejectedRoots: new Set([fingerprintOf(NEW.certificatePem)]) },
+        completeSinceMs: NOW_MS + LIMITS.publishMs - LIMITS.settleMs + 1,
+      },
+      plan: wait("10 of 10 sidecars reject the new root; sidecars are connecting"),
+    },
+    {
+      name: "is not withdrawn because nearly all reject another root",
+      ...{ afterMs: 0, evidence: { rejectedRoots: new Set([fingerprintOf(OLD.certificatePem)]) } },
       plan: { ...wait("pods are receiving"), untilMs: NOW_MS + LIMITS.publishMs },
+    },
+    {
+      name: "is not withdrawn for many sidecars, which one tenant could have, and says so",
+      ...{ afterMs: 0, evidence: rejectedBy(9) },
+      plan: { ...wait("9 of 10 sidecars reject the new root; pods are receiving"), untilMs: NOW_MS + LIMITS.publishMs },
+    },
+    {
+      name: "does not sign while sidecars reject it, until its time is over",
+      ...{ afterMs: DAY_MS - 1, evidence: rejectedBy(1) },
+      plan: wait("1 of 10 sidecars reject the new root; 1 of 10 sidecars are not ready; this is waited for until"),
+    },
+    {
+      name: "signs after a day though sidecars reject it, or one pod could keep an old root for ever",
+      ...{ afterMs: DAY_MS, evidence: rejectedBy(1) },
+      plan: { kind: "step", to: "signing" },
     },
     {
       name: "goes on at another request to rotate",

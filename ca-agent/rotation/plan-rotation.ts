@@ -37,12 +37,22 @@ export function planRotation(state: RotationState, evidence: RotationEvidence, t
     case "steady":
       return planStart(state, evidence, time);
     case "published":
-      return planActivation(state, evidence, time);
+      return withRejections(planActivation(state, evidence, time), state, evidence);
     case "signing":
-      return planRetirement(state, evidence, time);
+      return withRejections(planRetirement(state, evidence, time), state, evidence);
     case "withdrawing":
       return planEnd(state, evidence, time);
   }
+}
+
+/** Sidecars that reject the new root are what an operator should look at, whatever the phase waits for. */
+function withRejections(
+  plan: RotationPlan,
+  state: PublishedState | SigningState,
+  evidence: RotationEvidence,
+): RotationPlan {
+  const rejections = plan.kind === "wait" ? describeRejections(state, evidence) : undefined;
+  return plan.kind !== "wait" || rejections === undefined ? plan : { ...plan, reason: `${rejections}; ${plan.reason}` };
 }
 
 function planStart(state: SteadyState, evidence: RotationEvidence, { nowMs, limits }: RotationTime): RotationPlan {
@@ -70,7 +80,7 @@ function dueAt({ current, last }: SteadyState, limits: RotationLimits): number {
 
 function planActivation(state: PublishedState, evidence: RotationEvidence, time: RotationTime): RotationPlan {
   const { nowMs, limits } = time;
-  const fault = findFault(state, evidence);
+  const fault = findFault(state, evidence, time);
   if (fault !== undefined) return { kind: "roll_back", reason: fault };
   const publishedMs = state.sinceMs + limits.publishMs;
   if (nowMs < publishedMs) return { kind: "wait", reason: "pods are receiving the new root", untilMs: publishedMs };
@@ -86,7 +96,7 @@ function planActivation(state: PublishedState, evidence: RotationEvidence, time:
 }
 
 function planRetirement(state: SigningState, evidence: RotationEvidence, time: RotationTime): RotationPlan {
-  const fault = findFault(state, evidence);
+  const fault = findFault(state, evidence, time);
   if (fault !== undefined) return { kind: "roll_back", reason: fault };
   return planEnd(state, evidence, time);
 }
@@ -129,17 +139,38 @@ function planConfirmation(
   return { kind: "wait", reason: `${unready}; this is waited for until ${new Date(limitMs).toISOString()}` };
 }
 
-/**
- * Why the rotation must go back. Half of the sidecars must reject it: a fault of the root shows in all of them, and one
- * hostile pod must not be able to stop a rotation.
- */
-function findFault(state: PublishedState | SigningState, evidence: RotationEvidence): string | undefined {
-  const { request, fault, sidecars } = evidence;
+/** Why the rotation must go back. */
+function findFault(
+  state: PublishedState | SigningState,
+  evidence: RotationEvidence,
+  time: RotationTime,
+): string | undefined {
+  const { request, fault, rejectedRoots } = evidence;
   if (request?.kind === "roll_back" && isNew(state, request.requestId)) return "requested";
   if (fault !== undefined) return fault;
-  const { rejecting, connected } = sidecars;
-  if (rejecting === 0 || rejecting * 2 < connected) return undefined;
-  return `${rejecting} of ${connected} sidecars reject the new root`;
+  // After a restart, those of one tenant may be the first to connect again.
+  if (!rejectedRoots.has(newRootOf(state)) || !isComplete(evidence, time)) return undefined;
+  return describeRejections(state, evidence);
+}
+
+/** `3 of 10 sidecars reject the new root`; undefined: none does. */
+export function describeRejections(
+  state: PublishedState | SigningState,
+  { sidecars: { rejecting, connected } }: Pick<RotationEvidence, "sidecars">,
+): string | undefined {
+  const count = rejecting.get(newRootOf(state)) ?? 0;
+  return count === 0 ? undefined : `${count} of ${connected} sidecars reject the new root`;
+}
+
+/** Its fingerprint. */
+function newRootOf(state: PublishedState | SigningState): string {
+  return fingerprintOf((state.kind === "published" ? state.next : state.current).certificatePem);
+}
+
+/** Whether all sidecars that were connected before a restart can be connected again. */
+function isComplete({ completeSinceMs }: RotationEvidence, { nowMs, limits }: RotationTime): boolean {
+  // Written so that an unknown time (NaN) is too late.
+  return nowMs >= completeSinceMs + limits.settleMs;
 }
 
 interface RequiredRoot {
@@ -150,16 +181,14 @@ interface RequiredRoot {
 
 /** What is still missing until all sidecars and control planes are ready for the next phase; undefined: nothing. */
 function findMissing(
-  { sidecars: { connected }, replicas, completeSinceMs }: RotationEvidence,
-  { nowMs, limits }: RotationTime,
+  evidence: RotationEvidence,
+  time: RotationTime,
   required: readonly RequiredRoot[],
 ): string | undefined {
-  const unready = findUnready(replicas);
+  const { connected } = evidence.sidecars;
+  const unready = findUnready(evidence.replicas);
   if (unready !== undefined) return unready;
-  // Written so that an unknown time (NaN) is too late.
-  if (!(nowMs >= completeSinceMs + limits.settleMs)) {
-    return "sidecars are connecting to a control plane that has started";
-  }
+  if (!isComplete(evidence, time)) return "sidecars are connecting to a control plane that has started";
   const ready = Math.min(...required.map(({ counts, root }) => counts.get(fingerprintOf(root)) ?? 0));
   if (ready >= connected) return undefined;
   return `${connected - ready} of ${connected} sidecars are not ready`;

@@ -6,7 +6,11 @@ const ROOT = "AB:".repeat(31).concat("CD");
 const OTHER = "01:".repeat(31).concat("23");
 
 function report(changes: Partial<ReplicaReport> = {}, connected = 3): ReplicaReport {
-  const sidecars = { connected, rejecting: 1, trusting: new Map([[ROOT, 2]]), holding: new Map([[OTHER, connected]]) };
+  const sidecars = {
+    ...{ connected, tenants: { identities: 2, namespaces: 1 } },
+    ...{ trusting: new Map([[ROOT, 2]]), holding: new Map([[OTHER, connected]]) },
+    rejecting: new Map([[ROOT, { sidecars: 1, identities: 1, namespaces: 0 }]]),
+  };
   return { revision: 4, countingForMs: 5000, otherLeavesForMs: 0, sidecars, ...changes };
 }
 
@@ -21,10 +25,23 @@ describe("a report", () => {
     { name: "no JSON", text: "{" },
     { name: "null", text: "null" },
     { name: "too long", text: " ".repeat(40_000) + formatReplicaReport(report()) },
-    ...["revision", "countingForMs", "otherLeavesForMs", "connected", "rejecting", "trusting", "holding"].map(
-      (field) => ({
-        name: `without ${field}`,
-        text: JSON.stringify({ ...JSON.parse(formatReplicaReport(report())), [field]: undefined }),
+    ...[
+      "revision",
+      "countingForMs",
+      "otherLeavesForMs",
+      "connected",
+      "tenants",
+      "rejecting",
+      "trusting",
+      "holding",
+    ].map((field) => ({
+      name: `without ${field}`,
+      text: JSON.stringify({ ...JSON.parse(formatReplicaReport(report())), [field]: undefined }),
+    })),
+    ...[{ [ROOT]: 1 }, { [ROOT]: { sidecars: 1 } }, { root: { sidecars: 1, identities: 1, namespaces: 1 } }].map(
+      (rejecting) => ({
+        name: `with ${JSON.stringify(rejecting)} as rejections`,
+        text: JSON.stringify({ ...JSON.parse(formatReplicaReport(report())), rejecting }),
       }),
     ),
     ...[-1, 1.5, "3", null, 2 ** 60].map((value) => ({
@@ -69,7 +86,13 @@ describe("the reports of all control planes", () => {
     );
     expect(combineReplicas(replicas, { revision: 4 }, nowMs)).toEqual({
       replicas: { live: 2, following: 2, lost: 0, otherLeavesUntilMs: 0 },
-      sidecars: { connected: 8, rejecting: 2, trusting: new Map([[ROOT, 4]]), holding: new Map([[OTHER, 8]]) },
+      sidecars: {
+        connected: 8,
+        trusting: new Map([[ROOT, 4]]),
+        holding: new Map([[OTHER, 8]]),
+        rejecting: new Map([[ROOT, 2]]),
+      },
+      rejectedRoots: new Set(),
       completeSinceMs: nowMs - 2000,
     });
   });

@@ -1,4 +1,12 @@
-import type { RotationEvidence, RotationState, SidecarCounts } from "./rotation-state.ts";
+import { findRejectedRoots } from "./rejected-roots.ts";
+import type {
+  RejectionCounts,
+  RotationEvidence,
+  RotationState,
+  SidecarCounts,
+  SidecarTotals,
+  TenantCounts,
+} from "./rotation-state.ts";
 
 /** What one control plane says of itself, and of the sidecars that are connected to it. */
 export interface ReplicaReport {
@@ -26,25 +34,26 @@ const FINGERPRINT = /^(?:[0-9A-F]{2}:){31}[0-9A-F]{2}$/;
 
 /** As JSON, for an annotation. */
 export function formatReplicaReport({ revision, sidecars, ...durations }: ReplicaReport): string {
-  const { connected, trusting, holding, rejecting } = sidecars;
+  const { connected, tenants, trusting, holding, rejecting } = sidecars;
   const countingForMs = Math.floor(durations.countingForMs);
   const otherLeavesForMs = Math.ceil(durations.otherLeavesForMs);
-  const counts = { connected, rejecting, trusting: Object.fromEntries(trusting), holding: Object.fromEntries(holding) };
-  return JSON.stringify({ revision, countingForMs, otherLeavesForMs, ...counts });
+  const byRoot = {
+    trusting: Object.fromEntries(trusting),
+    holding: Object.fromEntries(holding),
+    rejecting: Object.fromEntries(rejecting),
+  };
+  return JSON.stringify({ revision, countingForMs, otherLeavesForMs, connected, tenants, ...byRoot });
 }
 
 /** Undefined: it is not a report of this form. Nothing is guessed, because a wrong count could end a phase early. */
 export function parseReplicaReport(text: string | undefined): ReplicaReport | undefined {
   if (text === undefined || text.length > MAX_CHARACTERS) return undefined;
-  const fields = parseObject(text);
+  const fields = readObject(parseJson(text)) ?? {};
   const [revision, countingForMs] = [readCount(fields["revision"]), readCount(fields["countingForMs"])];
   const otherLeavesForMs = readCount(fields["otherLeavesForMs"]);
-  const [connected, rejecting] = [readCount(fields["connected"]), readCount(fields["rejecting"])];
-  const [trusting, holding] = [readCounts(fields["trusting"]), readCounts(fields["holding"])];
+  const sidecars = readSidecars(fields);
   if (revision === undefined || countingForMs === undefined || otherLeavesForMs === undefined) return undefined;
-  if (connected === undefined || rejecting === undefined) return undefined;
-  if (trusting === undefined || holding === undefined) return undefined;
-  return { revision, countingForMs, otherLeavesForMs, sidecars: { connected, rejecting, trusting, holding } };
+  return sidecars && { revision, countingForMs, otherLeavesForMs, sidecars };
 }
 
 /** The reports of all control planes as evidence. */
@@ -52,27 +61,31 @@ export function combineReplicas(
   replicas: readonly Replica[],
   state: Pick<RotationState, "revision">,
   nowMs: number,
-): Pick<RotationEvidence, "sidecars" | "replicas" | "completeSinceMs"> {
+): Pick<RotationEvidence, "sidecars" | "rejectedRoots" | "replicas" | "completeSinceMs"> {
   const reports = replicas.flatMap((one) => (one.kind === "live" ? [one.report] : []));
+  const isUnderstood = replicas.every(({ kind }) => kind !== "unreadable");
   const lost = replicas.filter(({ kind }) => kind === "lost").length;
   const following = reports.filter(({ revision }) => revision === state.revision).length;
   const otherLeavesForMs = Math.max(0, ...reports.map((report) => report.otherLeavesForMs));
   const otherLeavesUntilMs = otherLeavesForMs === 0 ? 0 : nowMs + otherLeavesForMs;
   return {
     sidecars: addCounts(reports.map(({ sidecars }) => sidecars)),
+    // What the sidecars of another version's control plane accept is not known.
+    rejectedRoots: findRejectedRoots(isUnderstood ? reports.map(({ sidecars }) => sidecars) : []),
     replicas: { live: replicas.length - lost, following, lost, otherLeavesUntilMs },
     completeSinceMs: nowMs - Math.min(...reports.map(({ countingForMs }) => countingForMs)),
   };
 }
 
 /** The sum of the counts of several control planes. */
-function addCounts(counts: readonly SidecarCounts[]): SidecarCounts {
-  const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
+function addCounts(counts: readonly SidecarCounts[]): SidecarTotals {
+  const sidecarsOf = ({ rejecting }: SidecarCounts): ReadonlyMap<string, number> =>
+    new Map([...rejecting].map(([root, { sidecars }]) => [root, sidecars]));
   return {
-    connected: sum(counts.map(({ connected }) => connected)),
-    rejecting: sum(counts.map(({ rejecting }) => rejecting)),
+    connected: counts.reduce((total, { connected }) => total + connected, 0),
     trusting: addByRoot(counts.map(({ trusting }) => trusting)),
     holding: addByRoot(counts.map(({ holding }) => holding)),
+    rejecting: addByRoot(counts.map(sidecarsOf)),
   };
 }
 
@@ -82,24 +95,50 @@ function addByRoot(maps: readonly ReadonlyMap<string, number>[]): ReadonlyMap<st
   return total;
 }
 
-function parseObject(text: string): Readonly<Record<string, unknown>> {
+function parseJson(text: string): unknown {
   try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === "object" && value !== null ? { ...value } : {};
+    return JSON.parse(text);
   } catch {
-    return {};
+    return undefined;
   }
+}
+
+function readObject(value: unknown): Readonly<Record<string, unknown>> | undefined {
+  return typeof value === "object" && value !== null && !Array.isArray(value) ? { ...value } : undefined;
+}
+
+function readSidecars(fields: Readonly<Record<string, unknown>>): SidecarCounts | undefined {
+  const connected = readCount(fields["connected"]);
+  const tenants = readTenants(fields["tenants"]);
+  const [trusting, holding] = [readByRoot(fields["trusting"], readCount), readByRoot(fields["holding"], readCount)];
+  const rejecting = readByRoot(fields["rejecting"], readRejections);
+  if (connected === undefined || tenants === undefined) return undefined;
+  if (trusting === undefined || holding === undefined || rejecting === undefined) return undefined;
+  return { connected, tenants, trusting, holding, rejecting };
+}
+
+function readTenants(value: unknown): TenantCounts | undefined {
+  const fields = readObject(value);
+  const [identities, namespaces] = [readCount(fields?.["identities"]), readCount(fields?.["namespaces"])];
+  return identities === undefined || namespaces === undefined ? undefined : { identities, namespaces };
+}
+
+function readRejections(value: unknown): RejectionCounts | undefined {
+  const [sidecars, tenants] = [readCount(readObject(value)?.["sidecars"]), readTenants(value)];
+  return sidecars === undefined || tenants === undefined ? undefined : { sidecars, ...tenants };
 }
 
 function readCount(value: unknown): number | undefined {
   return typeof value === "number" && Number.isSafeInteger(value) && value >= 0 ? value : undefined;
 }
 
-function readCounts(value: unknown): ReadonlyMap<string, number> | undefined {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
-  const entries = Object.entries(value);
-  const counts = entries.flatMap(([root, one]): readonly [string, number][] => {
-    const count = FINGERPRINT.test(root) ? readCount(one) : undefined;
+function readByRoot<Value>(
+  value: unknown,
+  read: (value: unknown) => Value | undefined,
+): ReadonlyMap<string, Value> | undefined {
+  const entries = Object.entries(readObject(value) ?? { "": "not an object" });
+  const counts = entries.flatMap(([root, one]): readonly [string, Value][] => {
+    const count = FINGERPRINT.test(root) ? read(one) : undefined;
     return count === undefined ? [] : [[root, count]];
   });
   return counts.length === entries.length && counts.length <= MAX_ROOTS ? new Map(counts) : undefined;

@@ -3,9 +3,9 @@ import { MeshError } from "../../mesh/mesh-error.ts";
 import type { Clock, Logger } from "../../mesh/runtime.ts";
 import { WakeUp } from "../../net/wake-up.ts";
 import type { RandomBytes } from "../x509/certificate.ts";
-import { planRotation, type RotationPlan } from "./plan-rotation.ts";
+import { describeRejections, planRotation, type RotationPlan } from "./plan-rotation.ts";
 import type { RotationLimits } from "./rotation-limits.ts";
-import type { RotationEvidence, RotationState } from "./rotation-state.ts";
+import type { PublishedState, RotationEvidence, RotationState, SigningState } from "./rotation-state.ts";
 import type { AuthorityStore } from "./storage/authority-store.ts";
 import { takeStep } from "./take-step.ts";
 
@@ -82,7 +82,7 @@ export class RotationDriver {
     const plan = planRotation(state, evidence, { nowMs: clock.now(), limits });
     if (plan.kind === "wait") {
       this.#failure = "";
-      this.#reportWaiting(state, plan.reason);
+      this.#reportWaiting(state, plan.reason, evidence);
       return false;
     }
     const next = await takeStep(state, plan, { ...this.#options, request: evidence.request });
@@ -112,13 +112,15 @@ export class RotationDriver {
   }
 
   /** A steady root waits for nothing. */
-  #reportWaiting(state: RotationState, text: string): void {
+  #reportWaiting(state: RotationState, text: string, evidence: RotationEvidence): void {
     const { log, clock } = this.#options;
     const nowMs = clock.monotonicMs();
     const isRecent = this.#reported !== undefined && nowMs - this.#reported.atMs < WAITING_LINE_MS;
     if (state.kind === "steady" || isRecent || this.#reported?.text === text) return;
     this.#reported = { text, atMs: nowMs };
-    log.info({ component: "ca-agent", phase: state.kind, reason: text }, "the rotation of the root waits");
+    const isRejected = isUndecided(state) && describeRejections(state, evidence) !== undefined;
+    const fields = { component: "ca-agent", phase: state.kind, reason: text };
+    log[isRejected ? "warn" : "info"](fields, "the rotation of the root waits");
   }
 
   #reportFailure(caught: unknown, { signal }: DrivingRight): false {
@@ -133,6 +135,10 @@ export class RotationDriver {
     this.#failure = message;
     return false;
   }
+}
+
+function isUndecided(state: RotationState): state is PublishedState | SigningState {
+  return state.kind === "published" || state.kind === "signing";
 }
 
 const STEP_TEXTS = {

@@ -8,7 +8,7 @@ import {
   fingerprintOf,
   type PublishedState,
   type RotationEvidence,
-  type SidecarCounts,
+  type SidecarTotals,
   type SigningState,
   type SteadyState,
   type WithdrawingState,
@@ -40,9 +40,9 @@ export const SIGNING: SigningState = activateNext(
 );
 export const WITHDRAWING = rollBack(SIGNING, "a test", INPUT) as WithdrawingState;
 
-/** Sidecars of which so many trust and hold each root. */
-export function countSidecars(counts: Partial<SidecarCounts> & { readonly connected: number }): SidecarCounts {
-  return { trusting: new Map(), holding: new Map(), rejecting: 0, ...counts };
+/** Sidecars of which so many trust, hold and reject each root. */
+export function totals(counts: Partial<SidecarTotals> & { readonly connected: number }): SidecarTotals {
+  return { trusting: new Map(), holding: new Map(), rejecting: new Map(), ...counts };
 }
 
 export function byRoot(...counts: readonly (readonly [RootPair, number])[]): ReadonlyMap<string, number> {
@@ -52,11 +52,12 @@ export function byRoot(...counts: readonly (readonly [RootPair, number])[]): Rea
 /** Two control planes that follow, ten sidecars that are ready for everything. */
 export const READY: RotationEvidence = {
   request: undefined,
-  sidecars: countSidecars({
+  sidecars: totals({
     connected: 10,
     trusting: byRoot([OLD, 10], [NEW, 10]),
     holding: byRoot([OLD, 10], [NEW, 10]),
   }),
+  rejectedRoots: new Set(),
   replicas: { live: 2, following: 2, lost: 0, otherLeavesUntilMs: 0 },
   completeSinceMs: NOW_MS - DAY_MS,
   fault: undefined,

@@ -10,7 +10,13 @@ import { createSelfSignedRoot } from "../authority/self-signed-root.ts";
 import { combineReplicas, type Replica, type ReplicaReport } from "./replica-report.ts";
 import { RotationDriver } from "./rotation-driver.ts";
 import { createRotationLimits, type RotationLimits } from "./rotation-limits.ts";
-import { fingerprintOf, type RotationRequest, type RotationState, trustedRoots } from "./rotation-state.ts";
+import {
+  fingerprintOf,
+  type RotationRequest,
+  type RotationState,
+  type SidecarCounts,
+  trustedRoots,
+} from "./rotation-state.ts";
 import type { AuthorityStore, StoredAuthority, StoredRoot } from "./storage/authority-store.ts";
 
 export const LEAF_MS = 60_000;
@@ -113,6 +119,16 @@ export class ControlPlane {
     return Math.max(0, ...[...this.#leavesUntilMs].map(([root, untilMs]) => (root === present ? 0 : untilMs)));
   }
 
+  /** Each sidecar is a tenant of its own. */
+  #countRejections(own: readonly Sidecar[]): SidecarCounts["rejecting"] {
+    const { length } = own.filter(({ mood }) => mood === "rejects");
+    const counts = { sidecars: length, identities: length, namespaces: length };
+    const { inForce } = this;
+    return new Map(
+      length === 0 || inForce.kind !== "published" ? [] : [[fingerprintOf(inForce.next.certificatePem), counts]],
+    );
+  }
+
   report(): ReplicaReport {
     const own = this.#mesh.sidecars.filter(({ controlPlane }) => controlPlane === this);
     const count = (roots: readonly string[]): ReadonlyMap<string, number> =>
@@ -125,7 +141,8 @@ export class ControlPlane {
         connected: own.length,
         trusting: count(own.flatMap(({ trusts }) => [...trusts])),
         holding: count(own.map(({ leaf }) => leaf.root)),
-        rejecting: own.filter(({ mood }) => mood === "rejects").length,
+        tenants: { identities: own.length, namespaces: own.length },
+        rejecting: this.#countRejections(own),
       },
     };
   }

@@ -214,10 +214,11 @@ export class RotationModel {
       request: this.#request,
       sidecars: {
         connected: connected.length,
-        rejecting: 0,
+        rejecting: new Map(),
         trusting: count(({ trusted }, root) => trusted.includes(root)),
         holding: count(({ leaf }, root) => leaf?.root === root && leaf.endMs > this.nowMs),
       },
+      rejectedRoots: new Set(),
       replicas: {
         live: live.length,
         following: live.filter(({ inForce }) => inForce.revision === state.revision).length,

@@ -91,7 +91,9 @@ export interface RotationRequest {
 /** What the control planes see of the mesh. */
 export interface RotationEvidence {
   readonly request: RotationRequest | undefined;
-  readonly sidecars: SidecarCounts;
+  readonly sidecars: SidecarTotals;
+  /** Roots that nearly all sidecars reject, at every control plane: `findRejectedRoots`. */
+  readonly rejectedRoots: ReadonlySet<string>;
   readonly replicas: ReplicaCounts;
   /**
    * Since when the counts are complete, in epoch milliseconds: the last start of a control plane that counts. Sidecars need
@@ -103,14 +105,31 @@ export interface RotationEvidence {
 }
 
 /** Connected sidecars and gateways, of all control planes. Roots are named by `X509Certificate.fingerprint256`. */
-export interface SidecarCounts {
+export interface SidecarTotals {
   readonly connected: number;
   /** By root: how many have acknowledged a trust bundle that contains it. */
   readonly trusting: ReadonlyMap<string, number>;
   /** By root: how many have a certificate that leads to it. */
   readonly holding: ReadonlyMap<string, number>;
-  /** How many have rejected the last trust bundle or certificate. */
-  readonly rejecting: number;
+  /** By root: how many do not accept a trust bundle because of it. */
+  readonly rejecting: ReadonlyMap<string, number>;
+}
+
+/** The sidecars of one control plane, and how many tenants they belong to. All of it follows from verified certificates. */
+export interface SidecarCounts extends Omit<SidecarTotals, "rejecting"> {
+  readonly tenants: TenantCounts;
+  /** By root: the sidecars that do not accept a trust bundle because of it; the tenants of which nearly all do not. */
+  readonly rejecting: ReadonlyMap<string, RejectionCounts>;
+}
+
+/** Service accounts and namespaces: a tenant may have any number of pods, and in its namespaces any number of accounts. */
+export interface TenantCounts {
+  readonly identities: number;
+  readonly namespaces: number;
+}
+
+export interface RejectionCounts extends TenantCounts {
+  readonly sidecars: number;
 }
 
 export interface ReplicaCounts {

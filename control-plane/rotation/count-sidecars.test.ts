@@ -9,7 +9,7 @@ function proxy(changes: Partial<ProxyTrust> = {}): ProxyTrust {
   created += 1;
   return {
     ...{ identity: "spiffe://cluster.local/ns/ns1/sa/a", address: `10.0.0.${created}` },
-    ...{ certificateRoot: "old", trustedRoots: ["old"], rejectsBundle: false },
+    ...{ certificateRoot: "old", trustedRoots: ["old"], rejectedRoot: null },
     ...changes,
   };
 }
@@ -22,7 +22,8 @@ it("proxies are counted by the roots that they have acknowledged, and by the roo
   ];
   expect(countSidecars(proxies)).toEqual({
     connected: 3,
-    rejecting: 0,
+    tenants: { identities: 1, namespaces: 1 },
+    rejecting: new Map(),
     trusting: new Map([
       ["old", 2],
       ["new", 1],
@@ -34,15 +35,20 @@ it("proxies are counted by the roots that they have acknowledged, and by the roo
   });
 });
 
-it("a proxy that has rejected its trust bundle is counted", () => {
-  expect(countSidecars([proxy({ rejectsBundle: true }), proxy()]).rejecting).toBe(1);
+it("a proxy that rejects its trust bundle because of a root is counted for that root", () => {
+  const { rejecting } = countSidecars([proxy({ rejectedRoot: "new" }), proxy()]);
+  expect(rejecting).toEqual(new Map([["new", { sidecars: 1, identities: 0, namespaces: 0 }]]));
+});
+
+it("a proxy that has accepted a root does not reject a bundle because of it", () => {
+  expect(countSidecars([proxy({ rejectedRoot: "new", trustedRoots: ["old", "new"] })]).rejecting).toEqual(new Map());
 });
 
 it("a pod that opens many streams counts once", () => {
-  const hostile = proxy({ rejectsBundle: true });
+  const hostile = proxy({ rejectedRoot: "new" });
   const honest = [proxy({ trustedRoots: ["old", "new"] }), proxy({ trustedRoots: ["old", "new"] })];
   const { connected, rejecting, trusting } = countSidecars([...Array.from({ length: 64 }, () => hostile), ...honest]);
-  expect({ connected, rejecting }).toEqual({ connected: 3, rejecting: 1 });
+  expect([connected, rejecting.get("new")?.sidecars]).toEqual([3, 1]);
   expect(trusting.get("new")).toBe(2);
 });
 
@@ -50,13 +56,34 @@ it("a proxy with two streams has what each of them has", () => {
   const { address } = proxy();
   const before = proxy({ address, trustedRoots: ["old"] });
   const after = proxy({ address, trustedRoots: ["new", "old"], certificateRoot: "new" });
-  const counts = { connected: 1, rejecting: 0, trusting: new Map([["old", 1]]), holding: new Map() };
+  const counts = {
+    ...{ connected: 1, tenants: { identities: 1, namespaces: 1 } },
+    ...{ rejecting: new Map(), trusting: new Map([["old", 1]]), holding: new Map() },
+  };
   expect(countSidecars([before, after])).toEqual(counts);
   expect(countSidecars([after, before])).toEqual(counts);
   const other = proxy({ address, identity: "spiffe://cluster.local/ns/ns1/sa/b" });
   expect(countSidecars([before, other]).connected).toBe(2);
 });
 
+it("service accounts and namespaces count by their certificates, and reject a root if nearly all of their sidecars do", () => {
+  const many = (count: number, changes: Partial<ProxyTrust>) => Array.from({ length: count }, () => proxy(changes));
+  const of = (namespace: string, account: string) => ({
+    identity: `spiffe://cluster.local/ns/${namespace}/sa/${account}`,
+  });
+  const { tenants, rejecting } = countSidecars([
+    ...many(9, { ...of("big", "a"), rejectedRoot: "new" }),
+    ...many(1, of("big", "a")),
+    ...many(1, { ...of("mixed", "a"), rejectedRoot: "new" }),
+    ...many(1, of("mixed", "b")),
+    ...many(1, of("honest", "a")),
+  ]);
+  expect(tenants).toEqual({ identities: 4, namespaces: 3 });
+  expect(rejecting.get("new")).toEqual({ sidecars: 10, identities: 2, namespaces: 1 });
+});
+
 it("nobody is counted where nobody is connected", () => {
-  expect(countSidecars([])).toEqual({ connected: 0, rejecting: 0, trusting: new Map(), holding: new Map() });
+  const tenants = { identities: 0, namespaces: 0 };
+  const none = { connected: 0, tenants, rejecting: new Map(), trusting: new Map(), holding: new Map() };
+  expect(countSidecars([])).toEqual(none);
 });

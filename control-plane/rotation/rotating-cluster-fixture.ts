@@ -110,7 +110,7 @@ export class RotatingReplica {
     const trustedRoots = this.authority.roots().map(fingerprintOf);
     return this.sidecars.map(({ rootFingerprint: certificateRoot }, index) => ({
       ...{ identity: "spiffe://cluster.local/ns/ns1/sa/a", address: `10.0.0.${index}` },
-      ...{ certificateRoot, trustedRoots, rejectsBundle: false },
+      ...{ certificateRoot, trustedRoots, rejectedRoot: null },
     }));
   }
 }

@@ -45,6 +45,15 @@ export function createRotationMetrics(registry: Registry, sights: RotationSights
     },
   });
   new Gauge({
+    name: "entente_root_rotation_rejections",
+    help: "Connected proxies that do not accept a trust bundle because of one of its roots. Alert on more than 0.",
+    registers,
+    collect() {
+      const counts = [...sights.sidecars().rejecting.values()].map(({ sidecars }) => sidecars);
+      this.set(Math.max(0, ...counts));
+    },
+  });
+  new Gauge({
     name: "entente_root_rotation_leader",
     help: "Whether this control plane takes the steps of a rotation.",
     registers,

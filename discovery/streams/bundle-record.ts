@@ -16,10 +16,16 @@ const MAX_SENT = 16;
 export class BundleRecord {
   #sent: readonly SentBundle[] = [];
   #acknowledged: SentBundle | undefined;
+  #rejected: { readonly bundle: SentBundle; readonly root: string } | undefined;
 
   /** Encoded; `undefined` before the first. One that the proxy has rejected does not count: it keeps the earlier one. */
   get acknowledged(): Uint8Array | undefined {
     return this.#acknowledged?.encoded;
+  }
+
+  /** The newest bundle that the proxy has seen, if it does not accept it; `root` is the one because of which, as it claims. */
+  get rejected(): { readonly encoded: Uint8Array; readonly root: string } | undefined {
+    return this.#rejected && { encoded: this.#rejected.bundle.encoded, root: this.#rejected.root };
   }
 
   sent(bundle: SentBundle): void {
@@ -28,11 +34,17 @@ export class BundleRecord {
 
   /**
    * An acknowledgement is for everything up to its nonce, and so are its rejections: of several bundles of one
-   * subscription it does not say which one was rejected, so that none of them counts.
+   * subscription it does not say which were rejected besides the newest, so that none of them counts as accepted.
+   * @param rejectedRoots by subscription: the root because of which, or an empty text
    */
-  acknowledgedUpTo(nonce: number, rejectedIds: ReadonlySet<number>): void {
-    const accepted = this.#sent.filter((bundle) => bundle.nonce <= nonce && !rejectedIds.has(bundle.id));
-    this.#acknowledged = accepted.at(-1) ?? this.#acknowledged;
+  acknowledgedUpTo(nonce: number, rejectedRoots: ReadonlyMap<number, string>): void {
+    const seen = this.#sent.filter((bundle) => bundle.nonce <= nonce);
+    const newest = seen.at(-1);
+    if (newest !== undefined) {
+      const root = rejectedRoots.get(newest.id);
+      this.#rejected = root === undefined ? undefined : { bundle: newest, root };
+    }
+    this.#acknowledged = seen.filter(({ id }) => !rejectedRoots.has(id)).at(-1) ?? this.#acknowledged;
     this.#sent = this.#sent.filter((bundle) => bundle.nonce > nonce);
   }
 
@@ -40,6 +52,7 @@ export class BundleRecord {
   forget(id: number): void {
     this.#sent = this.#sent.filter((bundle) => bundle.id !== id);
     if (this.#acknowledged?.id === id) this.#acknowledged = undefined;
+    if (this.#rejected?.bundle.id === id) this.#rejected = undefined;
   }
 }
 
@@ -52,8 +65,17 @@ export class BundleRoots {
     const known = this.#fingerprints.get(encoded);
     if (known !== undefined) return known;
     const { roots } = fromBinary(TrustBundleResourceSchema, encoded);
-    const fingerprints = roots.map((pem) => new X509Certificate(pem).fingerprint256);
+    const fingerprints = roots.flatMap(fingerprintOf);
     this.#fingerprints.set(encoded, fingerprints);
     return fingerprints;
+  }
+}
+
+/** None of what cannot be read: a proxy may still claim to accept it. */
+function fingerprintOf(pem: string): readonly string[] {
+  try {
+    return [new X509Certificate(pem).fingerprint256];
+  } catch {
+    return [];
   }
 }

@@ -155,7 +155,7 @@ export class ServedProxy implements NamedStream {
     return {
       ...{ identity, address, certificateRoot: certificate.rootFingerprint },
       trustedRoots: this.#trustedRoots(),
-      rejectsBundle: this.#record.stateOf("trust bundle") === "rejected",
+      rejectedRoot: this.#rejectedRoot(),
     };
   }
 
@@ -169,6 +169,14 @@ export class ServedProxy implements NamedStream {
   #trustedRoots(): readonly string[] | null {
     const { trustBundle } = this.#record;
     return trustBundle === undefined ? null : this.#options.bundleRoots.fingerprintsOf(trustBundle);
+  }
+
+  /** What a proxy claims counts only for a root that the rejected bundle contains. */
+  #rejectedRoot(): string | null {
+    const { rejectedBundle } = this.#record;
+    if (rejectedBundle === undefined) return null;
+    const { encoded, root } = rejectedBundle;
+    return this.#options.bundleRoots.fingerprintsOf(encoded).includes(root) ? root : null;
   }
 
   #onPod(client: ResourceClient | undefined): void {

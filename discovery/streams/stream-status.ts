@@ -52,8 +52,11 @@ export interface ProxyTrust {
   readonly certificateRoot: string;
   /** SHA-256 of the roots of the trust bundle that it has acknowledged last; `null`: none yet. */
   readonly trustedRoots: readonly string[] | null;
-  /** Whether it did not accept the trust bundle that was sent last. */
-  readonly rejectsBundle: boolean;
+  /**
+   * The root, of the newest trust bundle that it has seen, because of which it does not accept that bundle, as it claims;
+   * `null`: it accepts it, or rejects it for another reason.
+   */
+  readonly rejectedRoot: string | null;
 }
 
 /** A value of a response. */
@@ -95,6 +98,11 @@ export class StreamRecord {
     return this.#bundles.acknowledged;
   }
 
+  /** As `BundleRecord`. */
+  get rejectedBundle(): BundleRecord["rejected"] {
+    return this.#bundles.rejected;
+  }
+
   sent(nonce: number, values: readonly SentValue[], nowMs: number): void {
     this.#lastNonce = nonce;
     this.#sentMs = nowMs;
@@ -114,7 +122,7 @@ export class StreamRecord {
     if (nonce > this.#lastNonce || nonce < this.#acknowledgedNonce) return [];
     this.#acknowledgedNonce = nonce;
     this.#acknowledgedMs = nowMs;
-    this.#bundles.acknowledgedUpTo(nonce, new Set(rejections.map(({ id }) => id)));
+    this.#bundles.acknowledgedUpTo(nonce, new Map(rejections.map(({ id, root }) => [id, root])));
     const news: Rejected[] = [];
     for (const { id, reason } of rejections) {
       const found = find(id);

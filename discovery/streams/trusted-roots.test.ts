@@ -39,6 +39,14 @@ async function acknowledge({ nonce }: Pick<DiscoverResponse, "nonce">, ...reject
   await settlePromises();
 }
 
+/** Claims that the bundle cannot be accepted because of a root. */
+async function reject({ nonce }: Pick<DiscoverResponse, "nonce">, root: string) {
+  proxy.send({ acknowledgement: { nonce, rejections: [{ id: BUNDLE_ID, reason: "unreadable", root }] } });
+  await settlePromises();
+}
+
+const rejectedRoot = () => discovery.trust().at(-1)?.rejectedRoot;
+
 /** A second root is published; the proxy has its bundle and has not acknowledged it. */
 async function publishNew(): Promise<DiscoverResponse> {
   mesh.roots.change([OLD.pem, NEW.pem]);
@@ -67,17 +75,10 @@ describe("the roots that a proxy trusts", () => {
     expect(trustedRoots()).toEqual([fingerprint(OLD), fingerprint(NEW)]);
   });
 
-  it("are counted with whether it has rejected the last bundle, and the root of its certificate", async () => {
-    const counted = () =>
-      discovery.trust().map(({ rejectsBundle, certificateRoot }) => [rejectsBundle, certificateRoot]);
+  it("are counted with the root of its certificate", async () => {
     await acknowledge(await proxy.response());
     const [root] = discovery.status().map(({ certificate }) => certificate.rootFingerprint);
-    expect(counted()).toEqual([[false, root]]);
-    await acknowledge(await publishNew(), 7);
-    expect(counted()).toEqual([[false, root]]);
-    mesh.roots.change([NEW.pem]);
-    await acknowledge(await proxy.response(), BUNDLE_ID);
-    expect(counted()).toEqual([[true, root]]);
+    expect(discovery.trust().map(({ certificateRoot }) => certificateRoot)).toEqual([root]);
   });
 
   it("do not depend on values of other kinds that it rejects", async () => {
@@ -123,5 +124,54 @@ describe("the roots that a proxy trusts", () => {
     }
     await acknowledge(last);
     expect(trustedRoots()).toEqual([fingerprint(OLD)]);
+  });
+});
+
+describe("the root because of which a proxy rejects a bundle", () => {
+  it("is the one that it names, if the bundle has it", async () => {
+    await acknowledge(await proxy.response());
+    expect(rejectedRoot()).toBeNull();
+    await reject(await publishNew(), fingerprint(NEW));
+    expect(rejectedRoot()).toBe(fingerprint(NEW));
+  });
+
+  it.each([
+    { name: "of another reason", root: "" },
+    { name: "of a root that the bundle does not have", root: fingerprint(mintRoot({ commonName: "foreign" })) },
+    { name: "of what is no fingerprint", root: "__proto__" },
+  ])("is none because $name", async ({ root }) => {
+    await acknowledge(await proxy.response());
+    await reject(await publishNew(), root);
+    expect(rejectedRoot()).toBeNull();
+    expect(discovery.status()[0]?.rejections).toHaveLength(1);
+  });
+
+  it("is not a root that comes after the bundle that it rejects", async () => {
+    const first = await proxy.response();
+    await publishNew();
+    await reject(first, fingerprint(NEW));
+    expect(rejectedRoot()).toBeNull();
+  });
+
+  it("is that of the newest bundle of several that it rejects at once", async () => {
+    await proxy.response();
+    await reject(await publishNew(), fingerprint(NEW));
+    expect(rejectedRoot()).toBe(fingerprint(NEW));
+  });
+
+  it("stays known until it has an opinion of the next bundle, and is none once it accepts that", async () => {
+    await reject(await publishNew(), fingerprint(NEW));
+    mesh.roots.change([NEW.pem, OLD.pem]);
+    const next = await proxy.response();
+    expect(rejectedRoot()).toBe(fingerprint(NEW));
+    await acknowledge(next);
+    expect(rejectedRoot()).toBeNull();
+  });
+
+  it("is none after it has unsubscribed", async () => {
+    await reject(await publishNew(), fingerprint(NEW));
+    proxy.send({ unsubscribe: [BUNDLE_ID] });
+    await settlePromises();
+    expect(rejectedRoot()).toBeNull();
   });
 });

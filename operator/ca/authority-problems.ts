@@ -13,6 +13,8 @@ export interface AuthorityFacts {
 /** An acknowledgement takes milliseconds: this long, and something is wrong. */
 const ACKNOWLEDGEMENT_MS = 15_000;
 const SHOWN_NAMES = 3;
+/** A client chooses its reason. */
+const SHOWN_REASONS = 3;
 
 /** What an operator should look at, one sentence each, with the fix. */
 export function findAuthorityProblems(facts: AuthorityFacts): readonly string[] {
@@ -74,7 +76,18 @@ function findTrustProblems({ replicas, proxies, nowMs }: AuthorityFacts): readon
       proxies.filter(({ proxy }) => proxy.certificate !== undefined && !known.has(proxy.certificate.rootFingerprint)),
       "has a certificate of a root that is not trusted any more: it must renew it, see the log of its container istio-proxy",
     ),
+    ...findRejections(proxies),
   ];
+}
+
+/** It keeps the bundle before, so that it will not trust peers with a certificate of the new root. */
+function findRejections(proxies: readonly ConnectedProxy[]): readonly string[] {
+  const reasonOf = ({ proxy }: ConnectedProxy): string =>
+    proxy.rejections.find(({ resource }) => resource === "trust bundle")?.reason ?? "";
+  return [...Map.groupBy(proxies, reasonOf)]
+    .filter(([reason]) => reason !== "")
+    .slice(0, SHOWN_REASONS)
+    .flatMap(([reason, rejecting]) => describe(rejecting, `does not accept the trust bundle: ${reason}`));
 }
 
 /** Fewer than are in force: this replica has not read all of them. More is normal: those of pods and of a CRL. */

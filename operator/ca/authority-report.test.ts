@@ -122,6 +122,21 @@ describe("what needs attention", () => {
       replicas: [replica("istiod-a", authority(), [proxy("a", certificateOf("EE:EE"))])],
       problem: "a.ns1: has a certificate of a root that is not trusted any more",
     },
+    {
+      name: "proxies do not accept the trust bundle",
+      replicas: [
+        replica(
+          "istiod-a",
+          authority(),
+          ["a", "b"].map((name) =>
+            proxy(name, {
+              rejections: [{ resource: "trust bundle", reason: "certificate_pem: root 2 cannot be read" }],
+            }),
+          ),
+        ),
+      ],
+      problem: "a.ns1, b.ns1: does not accept the trust bundle: certificate_pem: root 2 cannot be read",
+    },
   ])("is said if $name", ({ replicas, problem }) => {
     expect(report(replicas).problems).toEqual([expect.stringContaining(problem)]);
   });

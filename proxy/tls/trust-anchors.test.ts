@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
 import { type MintedCertificate, mintLeaf, mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
@@ -8,6 +9,7 @@ import { parseTrustAnchors, type TrustAnchors } from "./trust-anchors.ts";
 
 const own = mintRoot({ commonName: "own" });
 const [one, two] = [mintRoot({ commonName: "one" }), mintRoot({ commonName: "two" })];
+const VALID = { notBefore: new Date("2025-01-01"), notAfter: new Date("2035-01-01") };
 const IDENTITY = parseSpiffeId("spiffe://here.example/ns/ns1/sa/hello");
 
 function bundle(...federated: readonly FederatedDomain[]): TrustBundle {
@@ -29,6 +31,21 @@ function namesOf({ federated = [] }: TrustAnchors): Readonly<Record<string, read
   );
 }
 
+describe("a bundle that is refused because of a root", () => {
+  const unreadable = Buffer.from("not a certificate at all");
+  const pem = `-----BEGIN CERTIFICATE-----\n${unreadable.toString("base64")}\n-----END CERTIFICATE-----\n`;
+  const leaf = mintLeaf({ issuer: own, uriSans: [IDENTITY], ...VALID });
+  const sha256 = createHash("sha256").update(unreadable).digest("hex").toUpperCase().match(/../g)?.join(":");
+  it.each([
+    { name: "that cannot be read", roots: [own.pem, pem], fingerprint: sha256 },
+    { name: "that is no authority", roots: [leaf.pem, own.pem], fingerprint: leaf.certificate.fingerprint256 },
+    { name: "of which there is none: then no root is named", roots: [], fingerprint: undefined },
+  ])("names the one $name", ({ roots, fingerprint }) => {
+    const refused = expect.objectContaining({ details: fingerprint === undefined ? {} : { fingerprint } });
+    expect(() => parseTrustAnchors({ ...bundle(), roots })).toThrow(refused);
+  });
+});
+
 describe("the foreign trust domains of a bundle", () => {
   it("have their own roots, and share a list where these are the same", () => {
     const anchors = parseTrustAnchors(bundle(domain("a", one, two), domain("b", two), domain("c", one, two)));
@@ -47,10 +64,7 @@ describe("the foreign trust domains of a bundle", () => {
   });
 
   const leaf = mintLeaf({
-    issuer: one,
-    uriSans: [],
-    notBefore: new Date("2025-01-01"),
-    notAfter: new Date("2035-01-01"),
+    ...{ issuer: one, uriSans: [], ...VALID },
   });
   it.each([
     { name: "of the mesh itself", federated: domain("here.example", one), error: /a trust domain of the mesh itself/ },

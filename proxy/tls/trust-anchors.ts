@@ -1,4 +1,4 @@
-import { X509Certificate } from "node:crypto";
+import { hash, X509Certificate } from "node:crypto";
 import { type FederatedRoots, federateRoots, type PeerTrust } from "../../mesh/policy/authentication/peer-trust.ts";
 import { indexRevocations } from "../../mesh/policy/authentication/revocations.ts";
 import type { FederatedDomain, TrustBundle } from "../../mesh/policy/types.ts";
@@ -27,11 +27,27 @@ export function parseCertificates(pem: string, what: string): readonly X509Certi
       `${what} holds ${blocks.length} certificates; at most ${MAX_CERTIFICATES} are read`,
     );
   }
+  return blocks.map((block) => parseCertificate(block, what));
+}
+
+function parseCertificate(block: string, what: string): X509Certificate {
   try {
-    return blocks.map((block) => new X509Certificate(block));
-  } catch (caught) {
-    throw new WorkloadTlsError("certificate_pem", `${what} holds a certificate that cannot be read`, { cause: caught });
+    return new X509Certificate(block);
+  } catch (cause) {
+    const details = { fingerprint: fingerprintOfBlock(block) };
+    throw new WorkloadTlsError("certificate_pem", `${what} holds a certificate that cannot be read`, {
+      cause,
+      details,
+    });
   }
+}
+
+/** As `X509Certificate.fingerprint256`, also of what is no certificate. */
+function fingerprintOfBlock(block: string): string {
+  const der = Buffer.from(block.replaceAll(/-----[A-Z ]+-----/g, ""), "base64");
+  return hash("sha256", der)
+    .toUpperCase()
+    .replaceAll(/..(?!$)/g, "$&:");
 }
 
 /**
@@ -82,7 +98,7 @@ function parseRoots(pem: string, what: string): readonly X509Certificate[] {
   const leaf = roots.find((root) => !root.ca);
   if (leaf === undefined) return roots;
   const message = `the trust bundle holds certificate ${leaf.serialNumber}, which is not a certificate authority`;
-  throw new WorkloadTlsError("trust_bundle", message);
+  throw new WorkloadTlsError("trust_bundle", message, { details: { fingerprint: leaf.fingerprint256 } });
 }
 
 /** One of the roots; a hint that names no root of the bundle says nothing. */

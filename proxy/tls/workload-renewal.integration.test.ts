@@ -89,4 +89,18 @@ describe("an unusable trust bundle", () => {
     plane.roots.change([good]);
     await vi.waitFor(() => expect(plane.proxies()[0]?.rejections).toEqual([]));
   });
+
+  it("names the root because of which it is refused, so that a rotation can go back", async () => {
+    plane = await ControlPlaneFixture.start();
+    const sidecar = await start();
+    await vi.waitFor(() => expect(plane.proxies()[0]?.resources[0]).toMatchObject({ state: "synced" }));
+    const good = await readFile(plane.rootFile, "utf8");
+    const { certificates = [] } = sidecar.source.current() ?? {};
+    // No authority, so no root.
+    const [leaf] = certificates;
+    plane.roots.change([good, String(leaf)]);
+    await vi.waitFor(() => expect(plane.trust()[0]?.rejectedRoot).toBe(leaf?.fingerprint256));
+    plane.roots.change([]);
+    await vi.waitFor(() => expect(plane.trust()[0]?.rejectedRoot).toBeNull());
+  });
 });

@@ -1,7 +1,8 @@
 import { MeshError } from "../../mesh/mesh-error.ts";
 
 /**
- * `certificate_pem`: a text is not one or more PEM certificates. `trust_bundle`: a bundle that cannot verify any peer.
+ * `certificate_pem`: a text is not one or more PEM certificates. `trust_bundle`: a bundle that cannot verify any peer. Of both:
+ * `details.fingerprint` names the certificate because of which, as `X509Certificate.fingerprint256`.
  * `root_file`, `token_file`: the file is unusable. `control_plane_address`: not `host:port`.
  * `control_plane_unreachable`: no connection, or to a server that the root file does not verify.
  * `control_plane_revoked`: to one whose certificate is revoked. `issued_certificate`: the certificate authority issued

@@ -22,7 +22,7 @@ import { registerIssuingService } from "../../../ca-agent/issuing-service.ts";
 import type { TokenVerdict } from "../../../ca-agent/workload-auth/authenticator.ts";
 import { Changing, ChangingSource } from "../../../discovery/discovery-fixture.ts";
 import { startDiscovery } from "../../../discovery/discovery-service.ts";
-import type { ProxyStatus } from "../../../discovery/streams/stream-status.ts";
+import type { ProxyStatus, ProxyTrust } from "../../../discovery/streams/stream-status.ts";
 import { type PeerContext, peerIdentityKey } from "../../../mesh/api/peer-context.ts";
 import { verifiedPeer } from "../../../mesh/api/peer-fixture.ts";
 import { parseSpiffeId, parseTrustDomain, type TrustDomain } from "../../../mesh/identity/spiffe-id.ts";
@@ -102,6 +102,7 @@ export class ControlPlaneFixture {
   #shutdown = new AbortController();
   #port = 0;
   #proxies: () => readonly ProxyStatus[] = () => [];
+  #trust: () => readonly ProxyTrust[] = () => [];
 
   private constructor(directory: string, authority: Authority, options: FixtureOptions) {
     this.directory = directory;
@@ -123,6 +124,11 @@ export class ControlPlaneFixture {
   /** The connected proxies, as operators see them. */
   proxies(): readonly ProxyStatus[] {
     return this.#proxies();
+  }
+
+  /** The same, as they count while a root is replaced. */
+  trust(): readonly ProxyTrust[] {
+    return this.#trust();
   }
 
   get address(): string {
@@ -235,6 +241,7 @@ export class ControlPlaneFixture {
     });
     discovery.register(router);
     this.#proxies = discovery.status;
+    this.#trust = discovery.trust;
   }
 
   /** What a sidecar of the pod `hello-1` is started with. */

@@ -24,7 +24,7 @@ import { type AgentMeter, NO_AGENT_METER } from "../../telemetry/agent-meter.ts"
 import { type Backoff, createBackoff } from "./backoff.ts";
 import { type DiscoveringProxy, type DiscoveryLink, DiscoveryStream } from "./discovery-stream.ts";
 import { ReconnectingLink, type ReconnectingLinkOptions } from "./reconnecting-link.ts";
-import { type AnySubscription, type Subscribed, Subscription } from "./subscription.ts";
+import { type AnySubscription, type Refusal, type Subscribed, Subscription } from "./subscription.ts";
 
 /** An open watch. */
 export interface Watch {
@@ -182,7 +182,7 @@ class StreamingClient implements DiscoveryClient {
     this.#reportMoved();
   }
 
-  #onUpdate(stream: DiscoveryStream, { id, result }: Update): string | undefined {
+  #onUpdate(stream: DiscoveryStream, { id, result }: Update): Refusal | undefined {
     const subscription = this.#subscriptions.get(id);
     // What a replaced stream sends is older than a response of its successor.
     if (subscription === undefined || (stream !== this.#stream && this.#stream?.hasAnswered(id) === true))
@@ -200,7 +200,7 @@ class StreamingClient implements DiscoveryClient {
         });
         return undefined;
       default:
-        return "an update of an unknown kind";
+        return { reason: "an update of an unknown kind" };
     }
   }
 

@@ -44,7 +44,7 @@ async function acknowledgementOf(...responses: readonly DiscoverResponse[]): Pro
   }
   const proxy = { workload: { namespace: "ns1", name: "hello-1" }, version: "1.2.3" };
   const stream = new DiscoveryStream({ connection, client: { discover } }, proxy, {
-    onUpdate: (_stream, { result }) => (result.value === BAD ? "it is bad" : undefined),
+    onUpdate: (_stream, { result }) => (result.value === BAD ? { reason: "it is bad", root: "AA:BB" } : undefined),
     onResponse: () => undefined,
     onFailure: (_stream, error) => received.reject(error),
   });
@@ -61,8 +61,8 @@ it("one acknowledgement is for all responses before it, with what was rejected i
   expect(acknowledgement).toMatchObject({
     nonce: 2,
     rejections: [
-      { id: 1, reason: "it is bad" },
-      { id: 3, reason: "it is bad" },
+      { id: 1, reason: "it is bad", root: "AA:BB" },
+      { id: 3, reason: "it is bad", root: "AA:BB" },
     ],
   });
 });

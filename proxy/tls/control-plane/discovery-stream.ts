@@ -13,6 +13,7 @@ import {
   type Update,
 } from "../../../mesh/api/gen/discovery_pb.ts";
 import type { ControlPlaneConnection } from "./control-plane-connection.ts";
+import type { Refusal } from "./subscription.ts";
 
 /** A connection with a client of the discovery service. */
 export interface DiscoveryLink {
@@ -29,7 +30,7 @@ export interface DiscoveringProxy {
 
 export interface StreamEvents {
   /** Returns why the update is not accepted; `undefined` if it is. */
-  onUpdate(stream: DiscoveryStream, update: Update): string | undefined;
+  onUpdate(stream: DiscoveryStream, update: Update): Refusal | undefined;
   /** A response has been processed. */
   onResponse(stream: DiscoveryStream): void;
   /** The stream is over, without `close`. */
@@ -116,8 +117,8 @@ export class DiscoveryStream {
     const replaced = new Set(updates.map(({ id }) => id));
     const rejections = (this.#acknowledged?.rejections ?? []).filter(({ id }) => !replaced.has(id));
     for (const update of updates) {
-      const reason = this.#events.onUpdate(this, update);
-      if (reason !== undefined) rejections.push(create(RejectionSchema, { id: update.id, reason }));
+      const refusal = this.#events.onUpdate(this, update);
+      if (refusal !== undefined) rejections.push(create(RejectionSchema, { id: update.id, ...refusal }));
       this.#unanswered.delete(update.id);
     }
     this.#acknowledged = { nonce, rejections };

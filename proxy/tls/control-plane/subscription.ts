@@ -22,12 +22,19 @@ export interface SubscriptionDeps {
   readonly meter: Pick<AgentMeter, "updateRejected">;
 }
 
+/** Why a value is not accepted. */
+export interface Refusal {
+  readonly reason: string;
+  /** The root of a trust bundle because of which, as `X509Certificate.fingerprint256`. */
+  readonly root?: string;
+}
+
 /** A subscription of any resource. */
 export interface AnySubscription {
   readonly id: number;
   request(): SubscriptionRequest;
   /** Returns why the value is not accepted; `undefined` if it is. */
-  deliver(value: ValueMessage): string | undefined;
+  deliver(value: ValueMessage): Refusal | undefined;
   /** The last value is still the current one. */
   confirm(): void;
   /** There is no value now. `retry` is called after a delay. */
@@ -60,7 +67,7 @@ export class Subscription<Value> implements AnySubscription {
     return { id: this.id, resource: this.#subscribed.resource, knownDigest: this.#digest };
   }
 
-  deliver({ digest, encoded }: ValueMessage): string | undefined {
+  deliver({ digest, encoded }: ValueMessage): Refusal | undefined {
     this.confirm();
     if (Buffer.compare(digest, this.#digest) === 0) return undefined;
     try {
@@ -68,10 +75,11 @@ export class Subscription<Value> implements AnySubscription {
       this.#digest = digest;
       return undefined;
     } catch (caught) {
-      const { code, message } = MeshError.from(caught);
+      const { code, message, details } = MeshError.from(caught);
       this.#deps.meter.updateRejected(this.#subscribed.resource.kind);
       this.#write("error", { code }, `an invalid response was ignored, the last one stays in force: ${message}`);
-      return message;
+      const root = details["fingerprint"];
+      return { reason: message, ...(typeof root === "string" && { root }) };
     }
   }
 
