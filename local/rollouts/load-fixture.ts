@@ -20,6 +20,8 @@ export interface LoadJob {
 
 export interface LoadReport {
   readonly succeeded: number;
+  /** The longest that a successful request took. */
+  readonly slowestMs: number;
   /** When, from which client, and what. */
   readonly failures: readonly string[];
 }
@@ -27,15 +29,29 @@ export interface LoadReport {
 const PROGRAM = fileURLToPath(new URL("./load-program-fixture.ts", import.meta.url));
 
 /** Starts a load in a pod's network. @returns a function that ends it and returns its report */
-export function startLoad(pod: LocalPod, job: Omit<LoadJob, "stopFile">): () => Promise<LoadReport> {
-  return startProgram<LoadReport>(pod, PROGRAM, job);
+export function startLoad(
+  pod: LocalPod,
+  job: Omit<LoadJob, "stopFile">,
+  limits?: LoadLimits,
+): () => Promise<LoadReport> {
+  return startProgram<LoadReport>(pod, PROGRAM, job, limits);
+}
+
+export interface LoadLimits {
+  /** When a load that was not ended is killed. @default 180000 */
+  readonly timeoutMs?: number;
 }
 
 /** Starts a program that runs until its `stopFile` exists, and then prints its report as JSON. */
-export function startProgram<Report>(pod: LocalPod, program: string, job: object): () => Promise<Report> {
+export function startProgram<Report>(
+  pod: LocalPod,
+  program: string,
+  job: object,
+  { timeoutMs = 180_000 }: LoadLimits = {},
+): () => Promise<Report> {
   const folder = mkdtempSync(join(tmpdir(), "entente-load-"));
   const stopFile = join(folder, "stop");
-  const running = pod.exec([process.execPath, program, JSON.stringify({ ...job, stopFile })], { timeoutMs: 180_000 });
+  const running = pod.exec([process.execPath, program, JSON.stringify({ ...job, stopFile })], { timeoutMs });
   return async () => {
     writeFileSync(stopFile, "");
     const { stdout, stderr } = await running;

@@ -12,17 +12,20 @@ const agents = [new Agent({ keepAlive: true, maxSockets: 8 }), new Agent({ keepA
 const failures: string[] = [];
 const startedMs = Date.now();
 let succeeded = 0;
+let slowestMs = 0;
 
 await Promise.all(Array.from({ length: job.clients }, (_, index) => runClient(index)));
 for (const agent of agents) agent.destroy();
-process.stdout.write(JSON.stringify({ succeeded, failures } satisfies LoadReport));
+process.stdout.write(JSON.stringify({ succeeded, slowestMs, failures } satisfies LoadReport));
 
 async function runClient(index: number): Promise<void> {
   for (let turn = 0; !existsSync(job.stopFile); turn += 1) {
     const method = job.methods[turn % job.methods.length] ?? "GET";
+    const sentMs = performance.now();
     try {
       await send(method, agents[index % agents.length]);
       succeeded += 1;
+      slowestMs = Math.max(slowestMs, Math.round(performance.now() - sentMs));
     } catch (error) {
       failures.push(`${Date.now() - startedMs} ms, client ${index}: ${method} ${error}`);
     }
