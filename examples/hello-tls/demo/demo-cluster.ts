@@ -1,3 +1,4 @@
+import type { DemoPace } from "./demo-pace.ts";
 import type { CommandResult, DemoPod } from "./pods/demo-pod.ts";
 import type { HostRequester } from "./pods/host-requests.ts";
 
@@ -28,8 +29,11 @@ export interface DemoCluster {
   readonly authorizationFile: string;
   /** The authority's own folder, with its root certificate and private key. */
   readonly authorityFolder: string;
+  readonly pace: DemoPace;
   /** Runs `entente ca ARGUMENTS --local`, as a user would. */
   ca(args: readonly string[], signal: AbortSignal): Promise<CommandResult>;
+  /** The output of `entente ca status --local -o json`. */
+  readAuthority(signal: AbortSignal): Promise<string>;
   killControlPlane(): Promise<void>;
   startControlPlane(): Promise<void>;
   stop(): Promise<void>;

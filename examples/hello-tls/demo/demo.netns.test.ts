@@ -35,12 +35,14 @@ afterAll(() => {
 interface Demo {
   readonly pid: number | undefined;
   readonly shown: () => string;
+  /** With its exit status. */
+  readonly ended: Promise<number>;
   /** Ends it as Ctrl-C does. */
   interrupt(): Promise<number>;
 }
 
-function startDemo(): Demo {
-  const demo = spawn(process.execPath, [DEMO], {
+function startDemo(...args: readonly string[]): Demo {
+  const demo = spawn(process.execPath, [DEMO, ...args], {
     env: { ...process.env, TMPDIR: scratch },
     stdio: ["ignore", "pipe", "inherit"],
   });
@@ -56,6 +58,7 @@ function startDemo(): Demo {
   return {
     pid: demo.pid,
     shown: () => shown,
+    ended,
     interrupt: () => {
       demo.kill("SIGINT");
       return ended;
@@ -76,8 +79,9 @@ describe("the demo", () => {
     expect(leftoversOf([demo.pid])).toEqual([]);
   }, 120_000);
 
-  it("runs beside another demo and a program on port 8080: each says which port it took instead", async () => {
-    const demos = [startDemo(), startDemo()];
+  it("runs beside another one and a program on port 8080, also parts alone: root rotation and revocation", async () => {
+    const [parts, whole] = [startDemo("--only", "a,l,m"), startDemo()];
+    const demos = [parts, whole];
     const ports: (string | undefined)[] = [];
     for (const demo of demos) {
       await expect.poll(demo.shown, { timeout: 90_000 }).toMatch(GATEWAY);
@@ -87,7 +91,9 @@ describe("the demo", () => {
     // Through the gateway and both sidecars, at each port.
     for (const demo of demos)
       await expect.poll(demo.shown, { timeout: 60_000 }).toMatch(/✓ http:\/\/127\.0\.0\.1:\d+\//);
-    await Promise.all(demos.map((demo) => demo.interrupt()));
+    await whole.interrupt();
+    expect(await parts.ended, parts.shown()).toBe(0);
+    expect(parts.shown()).toMatch(/^l\. Root rotation.*^m\. Revocation.*^demo: \d+ passed, 0 failed$/ms);
     expect(readdirSync(scratch)).toEqual([]);
     expect(leftoversOf(demos.map(({ pid }) => pid))).toEqual([]);
   }, 300_000);

@@ -2,20 +2,31 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { decidePace, scaleLimit } from "./demo-pace.ts";
 import { formatTotals } from "./demo-report.ts";
+import { parseDemoOptions } from "./parse-demo-options.ts";
 import { createProgressLine, type TextOutput } from "./progress-line.ts";
-import { runDemo } from "./run-demo.ts";
+import { CHECKS, runDemo } from "./run-demo.ts";
 import { startDemoCluster } from "./start-demo-cluster.ts";
 import { createTextStyle } from "./text-style.ts";
 
 /** Whatever happens, the demo comes to an end. */
 const DEADLINE_MS = 240_000;
+/** From the process's start: how fast the machine is. */
+const STARTED_MS = performance.now();
 
+const choice = parseDemoOptions(process.argv.slice(2), CHECKS);
+if (choice.kind === "usage") {
+  (choice.status === 0 ? process.stdout : process.stderr).write(choice.text);
+  process.exit(choice.status);
+}
+const { checks } = choice;
+const pace = decidePace(checks, STARTED_MS);
 const interrupted = new AbortController();
 for (const name of ["SIGINT", "SIGTERM"] as const) {
   process.on(name, () => interrupted.abort(new Error(`stopped by ${name}`)));
 }
-const signal = AbortSignal.any([interrupted.signal, AbortSignal.timeout(DEADLINE_MS)]);
+const signal = AbortSignal.any([interrupted.signal, AbortSignal.timeout(scaleLimit(DEADLINE_MS, pace))]);
 const output: TextOutput = {
   isTerminal: process.stdout.isTTY === true,
   // Some terminals say 0.
@@ -30,7 +41,8 @@ try {
     output,
     style,
     progress,
-    startCluster: (onProgress) => startDemoCluster({ scratchFolder, onProgress, signal }),
+    startCluster: (onProgress) => startDemoCluster({ scratchFolder, pace, onProgress, signal }),
+    checks,
     scratchFolder,
     signal,
   });

@@ -5,16 +5,17 @@ import { createLogger } from "../../../cli/create-logger.ts";
 import type { LocalPod } from "../../../local/pods/local-pod.ts";
 import { type LocalCluster, type PublishRequest, startLocalCluster } from "../../../local/start-local-cluster.ts";
 import { ATTACKER_MANIFEST } from "./checks/attacker-manifest.ts";
-import { LEAF_LIFETIME_S } from "./checks/check-rotation.ts";
 import type { DemoCluster } from "./demo-cluster.ts";
+import { type DemoPace, describePace, scaleLimit } from "./demo-pace.ts";
 import type { DemoPod } from "./pods/demo-pod.ts";
 import { startHostRequester } from "./pods/host-requests.ts";
 import { pollUntil } from "./poll-until.ts";
-import { runEntente } from "./trust/run-entente.ts";
+import { runEntente, runEntenteHere } from "./trust/run-entente.ts";
 
 export interface StartDemoOptions {
   /** A folder of this run's own. */
   readonly scratchFolder: string;
+  readonly pace: DemoPace;
   readonly onProgress: (step: string) => void;
   readonly signal: AbortSignal;
 }
@@ -31,27 +32,33 @@ const CONTROL_PLANE_READY_MS = 20_000;
 
 /** Brings the manifests up in a copy, so that the demo may change them, and with the attacker's pod added. */
 export async function startDemoCluster(options: StartDemoOptions): Promise<DemoCluster> {
+  const { pace } = options;
   const manifests = await copyManifests(options.scratchFolder);
   const host = startHostRequester();
   try {
     const cluster = await startLocalCluster({
       manifests: [manifests],
       publish: [GATEWAY],
-      workloadCertificateTtl: `${LEAF_LIFETIME_S}s`,
+      workloadCertificateTtl: `${pace.leafLifetimeS}s`,
       log: createLogger("error"),
       onProgress: options.onProgress,
       signal: options.signal,
     });
+    // By the folder it is this mesh, where several run on the machine.
+    const isThis = ["--local", "--ca-directory", cluster.authorityFolder];
+    const { gatewayUrl, notices } = describeGateway(cluster);
     return {
       ...findPods(cluster),
       host,
-      ...describeGateway(cluster),
+      gatewayUrl,
+      notices: [...notices, ...describePace(pace)],
+      pace,
       policyFile: join(manifests, "10-mesh-mtls.yaml"),
       authorizationFile: join(manifests, "80-authorization.yaml"),
       authorityFolder: cluster.authorityFolder,
-      // By the folder it is this mesh, where several run on the machine.
-      ca: (args, signal) => runEntente(["ca", ...args, "--local", "--ca-directory", cluster.authorityFolder], signal),
-      ...controlPlaneSwitch(cluster, options.signal),
+      ca: (args, signal) => runEntente(["ca", ...args, ...isThis], signal),
+      readAuthority: async (signal) => (await runEntenteHere(["ca", "status", "-o", "json", ...isThis], signal)).stdout,
+      ...controlPlaneSwitch(cluster, options),
       stop: async () => {
         await cluster.stop();
         await host.stop();
@@ -118,7 +125,7 @@ function demoPod(label: string, pod: LocalPod): DemoPod {
 
 function controlPlaneSwitch(
   cluster: LocalCluster,
-  signal: AbortSignal,
+  { pace, signal }: StartDemoOptions,
 ): Pick<DemoCluster, "killControlPlane" | "startControlPlane"> {
   const pod = findPod(cluster, "istio-system", "istiod");
   return {
@@ -128,7 +135,7 @@ function controlPlaneSwitch(
       const { isReached } = await pollUntil(
         () => pod.isReady(),
         (isReady) => isReady,
-        { everyMs: 50, timeoutMs: CONTROL_PLANE_READY_MS, signal },
+        { everyMs: 50, timeoutMs: scaleLimit(CONTROL_PLANE_READY_MS, pace), signal },
       );
       if (!isReached) throw new Error(`the control plane is not ready; its log is ${pod.logFile(CONTROL_PLANE)}`);
     },

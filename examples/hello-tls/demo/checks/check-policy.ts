@@ -5,10 +5,8 @@ import { replaceFile } from "../replace-file.ts";
 import type { Check, CheckContext, CheckResult, Finding } from "./check.ts";
 
 const URL = "http://hello.ns1:8080/";
-/** What a changed policy may take until it is in force. */
-const IN_FORCE_MS = 1000;
 
-/** d: plaintext is judged by the policy, and a changed policy is in force within a second. */
+/** d: plaintext is judged by the policy, and a changed policy is in force at once. */
 export const checkPolicy: Check = {
   letter: "d",
   title: "Plaintext from the legacy pod to hello.ns1",
@@ -25,8 +23,8 @@ export const checkPolicy: Check = {
       return {
         findings: [
           judgeRefused(before),
-          judgeChange("PERMISSIVE lets it in", opened),
-          judgeChange("MeshPolicy as it was refuses it again", closed),
+          judgeChange(context, "PERMISSIVE lets it in", opened),
+          judgeChange(context, "MeshPolicy as it was refuses it again", closed),
         ],
       };
     } finally {
@@ -50,7 +48,7 @@ function awaitVerdict(context: CheckContext, isAnswered: boolean): Promise<Polle
   return pollUntil(
     () => askInClear(context),
     (result) => result.isAnswered === isAnswered,
-    { everyMs: 20, timeoutMs: 5000, signal: context.signal },
+    { everyMs: 20, timeoutMs: 5 * context.cluster.pace.inForceMs, signal: context.signal },
   );
 }
 
@@ -63,11 +61,16 @@ function judgeRefused(result: CurlResult): Finding {
   };
 }
 
-function judgeChange(claim: string, { value, isReached, elapsedMs }: Polled<CurlResult>): Finding {
+function judgeChange(
+  { cluster }: CheckContext,
+  claim: string,
+  { value, isReached, elapsedMs }: Polled<CurlResult>,
+): Finding {
+  const { inForceMs } = cluster.pace;
   return {
     claim,
-    passed: isReached && elapsedMs <= IN_FORCE_MS,
-    expected: `in force within ${IN_FORCE_MS} ms`,
+    passed: isReached && elapsedMs <= inForceMs,
+    expected: `in force within ${inForceMs} ms`,
     seen: `${describeCurl(value)} after ${Math.round(elapsedMs)} ms`,
   };
 }

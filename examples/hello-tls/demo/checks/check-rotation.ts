@@ -5,13 +5,10 @@ import type { Check, CheckContext, CheckResult, Finding } from "./check.ts";
 /** How often each leaf must have been replaced. */
 const ROTATIONS = 3;
 
-/** How long the leaves of the demo live; Istio's own live a day. */
-export const LEAF_LIFETIME_S = 18;
-
 /** g: leaves of seconds are replaced again and again, and no request notices. */
 export const checkRotation: Check = {
   letter: "g",
-  title: `Rotation: leaves live ${LEAF_LIFETIME_S} s, requests never stop`,
+  title: "Rotation: leaves live seconds, requests never stop",
   suspects: ({ gateway, hello, world }) => [gateway, hello, world],
   async run(context): Promise<CheckResult> {
     const { cluster, rotation, signal } = context;
@@ -19,16 +16,16 @@ export const checkRotation: Check = {
     await pollUntil(
       async () => Math.min(...pods.map((pod) => rotation.serialsOf(pod).length - 1)),
       (rotations) => rotations >= ROTATIONS,
-      { everyMs: 200, timeoutMs: 2 * ROTATIONS * LEAF_LIFETIME_S * 1000, signal },
+      { everyMs: 200, timeoutMs: 2 * ROTATIONS * cluster.pace.leafLifetimeS * 1000, signal },
     );
     return { findings: [judgeSerials(context, pods), judgeTraffic(context)] };
   },
 };
 
-function judgeSerials({ rotation }: CheckContext, pods: readonly DemoPod[]): Finding {
+function judgeSerials({ cluster, rotation }: CheckContext, pods: readonly DemoPod[]): Finding {
   const rotations = pods.map((pod) => ({ pod, count: rotation.serialsOf(pod).length - 1 }));
   return {
-    claim: "every proxy has replaced its certificate several times",
+    claim: `every proxy has replaced its certificate of ${cluster.pace.leafLifetimeS} s several times`,
     passed: rotations.every(({ count }) => count >= ROTATIONS),
     expected: `at least ${ROTATIONS} times each`,
     seen: rotations.map(({ pod, count }) => `${pod.label} ${Math.max(count, 0)}`).join(", "),

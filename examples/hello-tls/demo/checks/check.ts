@@ -1,4 +1,5 @@
 import type { DemoCluster } from "../demo-cluster.ts";
+import type { Need } from "../demo-pace.ts";
 import type { DemoPod } from "../pods/demo-pod.ts";
 import type { RootRotation } from "../trust/root-rotation.ts";
 import type { RotationWatch } from "./rotation-watch.ts";
@@ -38,6 +39,7 @@ export interface CheckContext {
 export interface Check {
   readonly letter: string;
   readonly title: string;
+  readonly needs?: readonly Need[];
   /** Whose logs explain a failure. */
   readonly suspects: (cluster: DemoCluster) => readonly DemoPod[];
   run(context: CheckContext): Promise<CheckResult>;

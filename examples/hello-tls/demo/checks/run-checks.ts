@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { DemoCluster } from "../demo-cluster.ts";
+import { scaleLimit } from "../demo-pace.ts";
 import { formatCheck, formatLogTails, type LogTail } from "../demo-report.ts";
 import type { ProgressLine } from "../progress-line.ts";
 import type { TextStyle } from "../text-style.ts";
@@ -42,7 +43,10 @@ async function runCheck(check: Check, context: CheckContext): Promise<CheckResul
   const deadline = new AbortController();
   const signal = AbortSignal.any([context.signal, deadline.signal]);
   try {
-    return await Promise.race([check.run({ ...context, signal }), expire(deadline.signal)]);
+    return await Promise.race([
+      check.run({ ...context, signal }),
+      expire(scaleLimit(CHECK_TIMEOUT_MS, context.cluster.pace), deadline.signal),
+    ]);
   } catch (caught) {
     const seen = caught instanceof Error ? caught.message : String(caught);
     return { findings: [{ claim: "the check ran to its end", passed: false, expected: "no error", seen }] };
@@ -51,9 +55,9 @@ async function runCheck(check: Check, context: CheckContext): Promise<CheckResul
   }
 }
 
-async function expire(signal: AbortSignal): Promise<never> {
-  await sleep(CHECK_TIMEOUT_MS, undefined, { signal });
-  throw new Error(`the check was not done after ${CHECK_TIMEOUT_MS / 1000} s`);
+async function expire(timeoutMs: number, signal: AbortSignal): Promise<never> {
+  await sleep(timeoutMs, undefined, { signal });
+  throw new Error(`the check was not done after ${timeoutMs / 1000} s`);
 }
 
 function readLogTails(check: Check, cluster: DemoCluster): Promise<readonly LogTail[]> {

@@ -20,7 +20,7 @@ export interface ShownRoot {
 
 /** Asks for the authority's state; `undefined` while no control plane responds. */
 export async function readAuthority(cluster: DemoCluster, signal: AbortSignal): Promise<ShownAuthority | undefined> {
-  return parseAuthority((await cluster.ca(["status", "-o", "json"], signal)).stdout);
+  return parseAuthority(await cluster.readAuthority(signal));
 }
 
 /** Reads the output of `entente ca status -o json`. */

@@ -9,6 +9,7 @@ import { type Rotated, readProcessIds } from "./root-rotation.ts";
 export const checkRoot: Check = {
   letter: "l",
   title: "Root rotation: two roots, then the new one alone, while requests go on",
+  needs: ["root_rotation"],
   suspects: ({ gateway, hello, world }) => [gateway, hello, world],
   async run(context): Promise<CheckResult> {
     const rotated = await context.rootRotation.awaitEnd();
@@ -48,7 +49,7 @@ function judgePhases({ command, elapsedMs }: Ended): Finding {
   const course = phases.filter((phase, index) => phase !== phases[index - 1]).join(" → ");
   const fault = command.status === 0 ? "" : `; status ${command.status} ${command.stderr.trim().slice(-200)}`;
   return {
-    claim: "entente ca rotate-root --wait: it has reached its end, across the control plane's crash",
+    claim: "entente ca rotate-root --wait: it has reached its end, also across a crash of the control plane",
     passed: command.status === 0 && course === PHASES,
     expected: `${PHASES}, and status 0`,
     seen: `${course || "no phase"} in ${(elapsedMs / 1000).toFixed(0)} s${fault}`,

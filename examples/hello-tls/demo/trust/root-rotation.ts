@@ -1,5 +1,6 @@
 import type { Traffic, TrafficCount } from "../checks/traffic.ts";
 import type { DemoCluster } from "../demo-cluster.ts";
+import { scaleLimit } from "../demo-pace.ts";
 import type { CommandResult } from "../pods/demo-pod.ts";
 import { type Polled, pollUntil } from "../poll-until.ts";
 import { readAuthority, type ShownAuthority } from "./authority-view.ts";
@@ -40,7 +41,7 @@ interface Surroundings {
 }
 
 /** Longer than all phases with the demo's certificates, which last seconds. */
-const LIMIT = "150s";
+const LIMIT_MS = 150_000;
 /** The phase lasts as long as the demo's certificates; the request comes a little later than the first look. */
 const PUBLISHED_MS = 30_000;
 
@@ -60,21 +61,30 @@ export function createRootRotation({ cluster, traffic, signal }: Surroundings): 
 
 async function rotate({ cluster, signal }: Omit<Surroundings, "traffic">, before: MeshState): Promise<Rotated> {
   const startedMs = performance.now();
+  const old = before.authority?.roots[0]?.fingerprint;
+  const limit = `${Math.ceil(scaleLimit(LIMIT_MS, cluster.pace) / 1000)}s`;
   const [command, published] = await Promise.all([
-    cluster.ca(["rotate-root", "--wait", "--timeout", LIMIT], signal),
+    cluster.ca(["rotate-root", "--wait", "--timeout", limit], signal),
     pollUntil(
       () => readAuthority(cluster, signal),
-      (authority) => authority !== undefined && isPublished(authority),
-      { everyMs: 200, timeoutMs: PUBLISHED_MS, signal },
+      (authority) => authority !== undefined && isPublished(authority, old),
+      { everyMs: 500, timeoutMs: scaleLimit(PUBLISHED_MS, cluster.pace), signal },
     ),
   ]);
   return { kind: "ended", command, published, elapsedMs: performance.now() - startedMs, before };
 }
 
-function isPublished({ connected, roots }: ShownAuthority): boolean {
+/** Both roots are trusted everywhere, and the one from before the request still signs. */
+function isPublished({ connected, roots }: ShownAuthority, old: string | undefined): boolean {
   const [signing, ...others] = roots.toSorted((one, other) => Number(other.isSigning) - Number(one.isSigning));
   const isTrusted = roots.every(({ trustedBy }) => connected > 0 && trustedBy === connected);
-  return isTrusted && others.length === 1 && others[0]?.isSigning === false && signing?.certificates === connected;
+  return (
+    isTrusted &&
+    signing?.fingerprint === old &&
+    others.length === 1 &&
+    others[0]?.isSigning === false &&
+    signing?.certificates === connected
+  );
 }
 
 /** Of the pods with a sidecar. */
