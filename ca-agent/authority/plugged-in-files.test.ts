@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
+import { INVALID_TIME } from "../../mesh/identity/der-writer.ts";
 import { type MintedCertificate, mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
 import { parseSpiffeId, parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
@@ -164,6 +165,11 @@ describe("plugged-in files are refused", () => {
       name: "with a leaf instead of a root",
       changes: { "root-cert.pem": root.pem + mintRoot({ ca: false }).pem },
       expected: "which is not a CA certificate",
+    },
+    {
+      name: "with a root whose dates are none",
+      changes: { "root-cert.pem": root.pem + mintRoot({ notAfter: INVALID_TIME }).pem },
+      expected: "whose dates cannot be read",
     },
     {
       name: "when the signer has expired",

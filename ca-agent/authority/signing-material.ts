@@ -1,4 +1,5 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
+import { hasReadableDates } from "../../mesh/identity/certificate-faults.ts";
 import { verifyChain } from "../../mesh/identity/verify-chain.ts";
 import { EXTENSION_OID, readExtensions } from "../../mesh/identity/x509-extensions.ts";
 import { MeshError } from "../../mesh/mesh-error.ts";
@@ -109,6 +110,11 @@ function parseRoots(files: AuthorityFiles, certificate: X509Certificate): readon
       "authority_chain",
       `${path} contains certificate ${leaf.serialNumber}, which is not a CA certificate`,
     );
+  }
+  const undated = roots.find((root) => !hasReadableDates(root));
+  if (undated !== undefined) {
+    const message = `${path} contains certificate ${undated.serialNumber}, whose dates cannot be read: remove it`;
+    throw new CaError("authority_chain", message);
   }
   return roots;
 }

@@ -108,6 +108,38 @@ describe("a bundle endpoint", () => {
     expect(line).toMatchObject({ level: "error", fields: { reason: expect.stringContaining(reason) } });
   });
 
+  it("that has once sent a high sequence number is followed again after an hour in which it sends only lower ones", async () => {
+    const { clock, results, rootsOf, log, counted } = await setup(follow(A, "a.example"));
+    results.set(A, document([one], { spiffe_sequence: 2 ** 53 }));
+    await clock.advance(5 * MINUTE);
+    results.set(A, document([two], { spiffe_sequence: 8 }));
+    await clock.advance(60 * MINUTE);
+    expect(rootsOf(A)).toEqual(["one"]);
+    await clock.advance(12 * MINUTE);
+    expect([rootsOf(A), counted.at(-1)]).toEqual([["two"], "success"]);
+    expect(log.find("federation_sequence_restarted")).toMatchObject([
+      { level: "warn", fields: { sequence: 8, lastSequence: 2 ** 53 } },
+    ]);
+    results.set(A, document([one], { spiffe_sequence: 7 }));
+    await clock.advance(20 * MINUTE);
+    expect([rootsOf(A), counted.at(-1)]).toEqual([["two"], "refused"]);
+  });
+
+  it("of which one replica is behind keeps the newer bundle", async () => {
+    const { clock, results, rootsOf, log } = await setup(follow(A, "a.example"));
+    const [newer, older] = [document([one], { spiffe_sequence: 8 }), document([two], { spiffe_sequence: 7 })];
+    results.set(A, newer);
+    await clock.advance(5 * MINUTE);
+    for (let hour = 0; hour < 3; hour += 1) {
+      results.set(A, older);
+      await clock.advance(50 * MINUTE);
+      results.set(A, newer);
+      await clock.advance(10 * MINUTE);
+      expect(rootsOf(A)).toEqual(["one"]);
+    }
+    expect(log.find("federation_sequence_restarted")).toEqual([]);
+  });
+
   it("is forgotten with the last entry that names it, also while it is asked", async () => {
     const { changing, clock, results, rootsOf, fetched, log } = await setup(
       follow(A, "a.example"),

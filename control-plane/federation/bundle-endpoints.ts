@@ -4,7 +4,8 @@ import { decideNextFetchMs } from "../../discovery/documents/fetch-schedule.ts";
 import type { TrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import type { ForeignAuthorities } from "../../mesh/mesh-settings.ts";
 import type { Clock, Logger, Random, Timer } from "../../mesh/runtime.ts";
-import { parseSpiffeBundle, type SpiffeBundle } from "./spiffe-bundle.ts";
+import { judgeBundleOrder, type OlderBundles } from "./bundle-order.ts";
+import { parseSpiffeBundle, type ReadBundle, type SpiffeBundle } from "./spiffe-bundle.ts";
 
 export interface BundleEndpointsDeps {
   readonly settings: SettingsSource;
@@ -30,6 +31,8 @@ interface Followed {
   readonly url: string;
   trustDomains: readonly TrustDomain[];
   bundle: SpiffeBundle | undefined;
+  /** What it has sent since then. */
+  older: OlderBundles | undefined;
   fetchedAtMs: number;
   failures: number;
   timer: Timer | undefined;
@@ -88,7 +91,14 @@ export class BundleEndpoints {
   }
 
   #add(url: string, trustDomains: readonly TrustDomain[]): void {
-    const state = { bundle: undefined, fetchedAtMs: 0, failures: 0, timer: undefined, attempt: undefined };
+    const state = {
+      bundle: undefined,
+      older: undefined,
+      fetchedAtMs: 0,
+      failures: 0,
+      timer: undefined,
+      attempt: undefined,
+    };
     const followed: Followed = { url, trustDomains, ...state };
     this.#followed.set(url, followed);
     void this.#attempt(followed);
@@ -113,12 +123,28 @@ export class BundleEndpoints {
 
   #settle(followed: Followed, result: FetchedDocument): void {
     const { clock, random, onFetched } = this.#deps;
-    const read = result.kind === "failed" ? result : readBundle(result.text, followed.bundle);
+    const read = result.kind === "failed" ? result : this.#read(followed, result.text);
     onFetched?.(RESULTS[read.kind]);
     if (read.kind === "bundle") this.#keep(followed, read.bundle);
     else this.#fail(followed, read);
     const delayMs = decideNextFetchMs(followed.failures, followed.bundle?.refreshMs ?? 0, random);
     followed.timer = clock.setTimeout(() => void this.#attempt(followed), delayMs);
+  }
+
+  #read(followed: Followed, text: string): ReadBundle {
+    const { clock, log } = this.#deps;
+    const read = parseSpiffeBundle(text);
+    if (read.kind === "refused") return read;
+    const last = followed.bundle;
+    const order = judgeBundleOrder(read.bundle, last, followed.older, clock.monotonicMs());
+    followed.older = order.kind === "older" ? order.older : undefined;
+    if (order.kind === "older") return { kind: "refused", reason: order.reason };
+    if (order.kind === "restarted") {
+      const fields = { ...describe(followed), code: "federation_sequence_restarted" };
+      const sequences = { sequence: read.bundle.sequence, lastSequence: last?.sequence };
+      log.warn({ ...fields, ...sequences }, "a foreign trust domain has begun to count its bundles again");
+    }
+    return read;
   }
 
   #keep(followed: Followed, bundle: SpiffeBundle): void {
@@ -147,16 +173,6 @@ export class BundleEndpoints {
 }
 
 const RESULTS = { bundle: "success", failed: "failure", refused: "refused" } as const;
-
-/** An older bundle, of a cache or of a server that was restored, may have a root that its owner has withdrawn. */
-function readBundle(text: string, last: SpiffeBundle | undefined): ReturnType<typeof parseSpiffeBundle> {
-  const read = parseSpiffeBundle(text);
-  if (read.kind === "refused") return read;
-  const { sequence } = read.bundle;
-  if (sequence === undefined || last?.sequence === undefined || sequence >= last.sequence) return read;
-  const reason = `its spiffe_sequence is ${sequence}, which is older than ${last.sequence}`;
-  return { kind: "refused", reason };
-}
 
 function domainsByUrl(authorities: readonly ForeignAuthorities[]): ReadonlyMap<string, readonly TrustDomain[]> {
   const domains = new Map<string, readonly TrustDomain[]>();

@@ -24,7 +24,10 @@ describe("a SPIFFE bundle", () => {
     { hint: -5, refreshMs: 300_000 },
     { hint: "60", refreshMs: 300_000 },
     { hint: 1, refreshMs: 60_000 },
+    { hint: 0.5, refreshMs: 300_000 },
+    { hint: 90.5, refreshMs: 300_000 },
     { hint: 2_419_200, refreshMs: 3_600_000 },
+    { hint: 1e308, refreshMs: 3_600_000 },
   ])("with the hint $hint is fetched again after $refreshMs ms", ({ hint, refreshMs }) => {
     const read = parseSpiffeBundle(JSON.stringify({ keys: [keyOf(one)], spiffe_refresh_hint: hint }));
     expect(read).toMatchObject({ kind: "bundle", bundle: { refreshMs } });
@@ -46,6 +49,11 @@ describe("a SPIFFE bundle", () => {
       document: { keys: [keyOf(one)], spiffe_sequence: "1" },
       reason: /spiffe_sequence/,
     },
+    ...[-1, 1.5, 2 ** 64, 1e308, null].map((sequence) => ({
+      name: `with the sequence ${sequence}`,
+      document: { keys: [keyOf(one)], spiffe_sequence: sequence },
+      reason: /^its spiffe_sequence is not a whole number of 64 bits/,
+    })),
     {
       name: "with a key without a certificate",
       document: { keys: [keyOf(one), { ...keyOf(two), x5c: undefined }] },
@@ -84,6 +92,11 @@ describe("a SPIFFE bundle", () => {
   ])("$name is refused whole", ({ document, reason }) => {
     const read = parseSpiffeBundle(JSON.stringify(document));
     expect(read).toMatchObject({ kind: "refused", reason: expect.stringMatching(reason) });
+  });
+
+  it("may have the highest sequence number of 64 bits", () => {
+    const text = JSON.stringify({ keys: [keyOf(one)], spiffe_sequence: 2 ** 64 - 2048 });
+    expect(parseSpiffeBundle(text)).toMatchObject({ kind: "bundle", bundle: { sequence: 2 ** 64 - 2048 } });
   });
 
   it("of any content is read or refused, and never throws", () => {

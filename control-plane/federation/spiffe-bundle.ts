@@ -17,6 +17,8 @@ export type ReadBundle =
 
 /** Entries of a bundle, of all kinds; those of tokens come on top. */
 const MAX_KEYS = 100;
+/** Section 4.1.1. Beyond 2^53 two numbers may be read as the same one, which is not older. */
+const MAX_SEQUENCE = 2 ** 64;
 /** SPIFFE Federation, section 4.1: for a bundle without a hint. */
 const DEFAULT_REFRESH_MS = 5 * 60_000;
 /** As SPIRE's shortest interval. The longest bounds how late a root that its owner has withdrawn is still trusted. */
@@ -33,7 +35,9 @@ export function parseSpiffeBundle(text: string): ReadBundle {
   if (document === undefined || !Array.isArray(keys)) return refused("it is not a JSON Web Key Set");
   if (keys.length > MAX_KEYS) return refused(`it has ${keys.length} keys; at most ${MAX_KEYS} are read`);
   const sequence: unknown = document["spiffe_sequence"];
-  if (sequence !== undefined && !isCount(sequence)) return refused("its spiffe_sequence is not a whole number");
+  if (sequence !== undefined && !(isCount(sequence) && sequence < MAX_SEQUENCE)) {
+    return refused("its spiffe_sequence is not a whole number of 64 bits");
+  }
   try {
     const roots = uniqueRoots(keys.flatMap(parseKey));
     if (roots.length === 0) {

@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import { formatSequence } from "../../mesh/identity/der-writer.ts";
+import { formatSequence, INVALID_TIME } from "../../mesh/identity/der-writer.ts";
 import { mintLeaf, mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
 import { parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import type { PlainValue } from "../../mesh/resources/parsing/plain-value.ts";
@@ -33,6 +33,7 @@ describe("the authorities of foreign trust domains", () => {
     ...{ notBefore: new Date("2025-01-01"), notAfter: new Date("2035-01-01") },
   });
   const weak = mintRoot({ key: generateKeyPairSync("rsa", { modulusLength: 1024 }).privateKey });
+  const undated = mintRoot({ notAfter: INVALID_TIME });
   const constrained = mintRoot({ extensions: [{ oid: "2.5.29.30", critical: true, der: formatSequence() }] });
   const namesake = mintRoot({ commonName: "one", key: two.key, issuer: one });
   const pemOf = (pem: string) => ({ pem, trustDomains });
@@ -105,6 +106,7 @@ describe("the authorities of foreign trust domains", () => {
       path: "pem: certificate 1 is not self-signed: give the root",
     },
     { name: "with one that another key has signed", entry: pemOf(namesake.pem), path: "is not self-signed" },
+    { name: "with a date that is none", entry: pemOf(undated.pem), path: "has dates that cannot be read" },
     { name: "with a weak key", entry: pemOf(weak.pem), path: "RSA key of 1024 bits" },
     { name: "with name constraints", entry: pemOf(constrained.pem), path: "name constraints, which is not supported" },
     {

@@ -46,11 +46,19 @@ export function findValidityFault(certificate: X509Certificate, nowMs: number): 
   return undefined;
 }
 
-/** Whether a certificate may be an issuer at all: CA flag, key, extensions. */
+/** Whether both dates are dates. OpenSSL reads certificates in which they are not. */
+export function hasReadableDates({ validFromDate, validToDate }: X509Certificate): boolean {
+  return [validFromDate, validToDate].every((date) => Number.isFinite(date.getTime()));
+}
+
+/** Whether a certificate may be an issuer at all: CA flag, dates that can be read, key, extensions. */
 export function findIssuerFault(issuer: X509Certificate): CertificateFault | undefined {
   const which = describeCertificate(issuer);
   if (!issuer.ca) {
     return { reason: "not_an_authority", message: `${which} issued a certificate but is not a CA certificate` };
+  }
+  if (!hasReadableDates(issuer)) {
+    return { reason: "malformed_certificate", message: `${which} has dates that cannot be read` };
   }
   return readable(issuer, () => findKeyFault(issuer) ?? findExtensionFault(issuer, readExtensions(issuer.raw)));
 }

@@ -33,6 +33,9 @@ export function formatTime(time: Date): Buffer {
     : formatDer(0x18, Buffer.from(digits));
 }
 
+/** A UTCTime of a month that does not exist, which OpenSSL reads, and Node as an invalid date. */
+export const INVALID_TIME = formatDer(0x17, Buffer.from("459901000000Z"));
+
 function formatArc(arc: number): readonly number[] {
   const octets = [arc & 0x7f];
   for (let rest = arc >>> 7; rest > 0; rest >>>= 7) octets.unshift((rest & 0x7f) | 0x80);

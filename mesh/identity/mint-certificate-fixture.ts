@@ -38,8 +38,8 @@ export interface MintRootOptions {
   readonly subject?: Buffer;
   /** @default 2020-01-01 */
   readonly notBefore?: Date;
-  /** @default 2045-01-01 */
-  readonly notAfter?: Date;
+  /** A time in DER need not be one. @default 2045-01-01 */
+  readonly notAfter?: Date | Buffer;
   readonly key?: KeyObject;
   /** @default SHA-1 of the key; "none": neither its own nor its issuer's */
   readonly keyIdentifier?: Buffer | "none";
@@ -153,7 +153,7 @@ interface MintInput {
   readonly ownIdentifier: Buffer | "none" | undefined;
   readonly subject: Buffer;
   readonly notBefore: Date;
-  readonly notAfter: Date;
+  readonly notAfter: Date | Buffer;
   readonly serialNumber: Uint8Array | undefined;
   readonly extensions: readonly RawExtension[];
 }
@@ -170,7 +170,10 @@ function mint(input: MintInput): MintedCertificate {
     formatInteger(Buffer.from(input.serialNumber ?? [0x40, ...randomBytes(15)])),
     algorithm,
     input.issuerName ?? (input.issuer === undefined ? input.subject : subjectOf(input.issuer)),
-    formatSequence(formatTime(input.notBefore), formatTime(input.notAfter)),
+    formatSequence(
+      formatTime(input.notBefore),
+      input.notAfter instanceof Date ? formatTime(input.notAfter) : input.notAfter,
+    ),
     input.subject,
     createPublicKey(input.key).export({ type: "spki", format: "der" }),
     formatDer(0xa3, formatSequence(...[...authority, ...input.extensions].map(formatExtension))),

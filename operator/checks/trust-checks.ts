@@ -2,6 +2,7 @@ import type { X509Certificate } from "node:crypto";
 import { NAMESPACES_WITHOUT_ROOTS } from "../../ca-agent/trust-distribution/distribute-roots.ts";
 import { readPublishedRoots } from "../../ca-agent/trust-distribution/root-config-map.ts";
 import type { KubernetesObject } from "../../kubernetes/kubernetes-api.ts";
+import { hasReadableDates } from "../../mesh/identity/certificate-faults.ts";
 import { certificatesIn } from "../certificates/read-certificates.ts";
 import { formatDuration } from "../text/duration.ts";
 import { type CheckGroup, type CheckOutcome, failed, ok, skipped, warning } from "./check.ts";
@@ -50,6 +51,7 @@ function judgeRoots(pem: string, namespace: string, nowMs: number): CheckOutcome
 export function judgeExpiry(certificates: readonly X509Certificate[], nowMs: number, warningMs: number): CheckOutcome {
   const expired = certificates.filter(({ validToDate }) => validToDate.getTime() <= nowMs);
   const hint = "replace it: README, Certificates";
+  if (!certificates.every(hasReadableDates)) return failed("it has dates that cannot be read", hint);
   const [first] = certificates.toSorted((left, right) => left.validToDate.getTime() - right.validToDate.getTime());
   if (first === undefined) return failed("there is no certificate", hint);
   const until = first.validToDate.toISOString();

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
+import { INVALID_TIME } from "../../mesh/identity/der-writer.ts";
 import { type MintedCertificate, mintLeaf, mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
 import { parseSpiffeId, parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import type { FederatedDomain, TrustBundle } from "../../mesh/policy/types.ts";
@@ -66,10 +67,12 @@ describe("the foreign trust domains of a bundle", () => {
   const leaf = mintLeaf({
     ...{ issuer: one, uriSans: [], ...VALID },
   });
+  const undated = mintRoot({ notAfter: INVALID_TIME });
   it.each([
     { name: "of the mesh itself", federated: domain("here.example", one), error: /a trust domain of the mesh itself/ },
     { name: "of the mesh itself, incomplete", federated: incomplete("here.example"), error: /of the mesh itself/ },
     { name: "with a leaf for a root", federated: domain("a", one, leaf), error: /not a certificate authority/ },
+    { name: "with an undated root", federated: domain("a", one, undated), error: /dates that cannot be read/ },
     { name: "with what is no certificate", federated: { ...domain("a"), roots: ["x"] }, error: /no PEM certificate/ },
   ])("make the bundle unusable if one is $name", ({ federated, error }) => {
     expect(() => parseTrustAnchors(bundle(federated))).toThrow(error);

@@ -1,4 +1,5 @@
 import { hash, X509Certificate } from "node:crypto";
+import { hasReadableDates } from "../../mesh/identity/certificate-faults.ts";
 import { type FederatedRoots, federateRoots, type PeerTrust } from "../../mesh/policy/authentication/peer-trust.ts";
 import { indexRevocations } from "../../mesh/policy/authentication/revocations.ts";
 import type { FederatedDomain, TrustBundle } from "../../mesh/policy/types.ts";
@@ -95,10 +96,18 @@ function listForeignRoots(domain: FederatedDomain, known: TrustAnchors | undefin
 
 function parseRoots(pem: string, what: string): readonly X509Certificate[] {
   const roots = parseCertificates(pem, what);
-  const leaf = roots.find((root) => !root.ca);
-  if (leaf === undefined) return roots;
-  const message = `the trust bundle holds certificate ${leaf.serialNumber}, which is not a certificate authority`;
-  throw new WorkloadTlsError("trust_bundle", message, { details: { fingerprint: leaf.fingerprint256 } });
+  for (const root of roots) {
+    const fault = findRootFault(root);
+    if (fault === undefined) continue;
+    const message = `the trust bundle holds certificate ${root.serialNumber}, which ${fault}`;
+    throw new WorkloadTlsError("trust_bundle", message, { details: { fingerprint: root.fingerprint256 } });
+  }
+  return roots;
+}
+
+function findRootFault(root: X509Certificate): string | undefined {
+  if (!root.ca) return "is not a certificate authority";
+  return hasReadableDates(root) ? undefined : "has dates that cannot be read";
 }
 
 /** One of the roots; a hint that names no root of the bundle says nothing. */
