@@ -29,6 +29,19 @@ describe("the command line", () => {
     expect(stderr).toContain(message);
   });
 
+  it("shows the forms of the command below what is wrong, and where the rest is explained", async () => {
+    const { stderr } = await runForTest("ca", "--serial", "1");
+    expect(stderr.split("\n")).toMatchObject([
+      expect.stringMatching(/^entente ca: usage: the first argument must be status.* and it is missing$/),
+      "",
+      expect.stringMatching(/^Usage: entente ca status/),
+      ...Array.from({ length: 4 }, () => expect.stringMatching(/^ {7}entente ca /)),
+      "",
+      "entente ca --help explains it.",
+      "",
+    ]);
+  });
+
   it("ends with 1 and one line for a failure, without a stack trace", async () => {
     const { status, stderr } = await runForTest("inject", "-f", "/does/not/exist");
     expect(status).toBe(1);

@@ -1,7 +1,7 @@
 import { MeshError } from "../mesh/mesh-error.ts";
 import { printable } from "../operator/text/palette.ts";
 import type { Command, CommandContext } from "./command.ts";
-import { formatUsage } from "./command-line/format-usage.ts";
+import { formatHint, formatUsage } from "./command-line/format-usage.ts";
 import { UsageError } from "./usage-error.ts";
 import { VERSION } from "./version.ts";
 
@@ -67,7 +67,7 @@ async function runCommand(command: Command, args: readonly string[], context: Co
     return await command.run(args, context);
   } catch (caught) {
     if (caught instanceof UsageError || isParseArgsError(caught)) {
-      context.stderr(`entente ${command.name}: ${caught.message}\n\n${formatUsage(command.name, command.description)}`);
+      context.stderr(`entente ${command.name}: ${caught.message}\n\n${formatHint(command.name, command.description)}`);
       return 2;
     }
     if (context.signal.aborted && caught === context.signal.reason) return INTERRUPTED;

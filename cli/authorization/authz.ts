@@ -55,7 +55,8 @@ export const authzCommand: Command = {
     const options = { ...values, isJson: output === "json" };
     if (what === "check") return await check(names, options, context);
     if (what === "explain") return await explain(names, options, context);
-    throw new UsageError(`the first argument must be check or explain, got "${what ?? ""}"`);
+    const got = what === undefined ? "and it is missing" : `got "${what}"`;
+    throw new UsageError(`the first argument must be check or explain, ${got}`);
   },
 };
 

@@ -77,7 +77,8 @@ export const caCommand: Command = {
     const { values, positionals } = parseArgs({ args: [...args], options: OPTIONS, allowPositionals: true });
     const [name = "", ...rest] = positionals;
     if (!isAction(name)) {
-      throw new UsageError(`the first argument must be ${Object.keys(ACTIONS).join(", ")}, got "${name}"`);
+      const got = name === "" ? "and it is missing" : `got "${name}"`;
+      throw new UsageError(`the first argument must be ${Object.keys(ACTIONS).join(", ")}, ${got}`);
     }
     if (rest.length > 0) throw new UsageError(`ca ${name} takes options only, got "${rest.join(" ")}"`);
     const { run, options } = ACTIONS[name];

@@ -7,9 +7,19 @@ const MAX_NAME_WIDTH = 40;
 
 /** The text of `entente NAME --help`. */
 export function formatUsage(name: string, { forms, text, options, notes }: CommandDescription): string {
-  const lines = forms.map((form, index) => `${index === 0 ? "Usage:" : "      "} entente ${name} ${form}`.trimEnd());
-  const parts = [lines.join("\n"), text.trim(), formatOptions(options), notes?.trim() ?? ""];
+  const parts = [formatForms(name, forms), text.trim(), formatOptions(options), notes?.trim() ?? ""];
   return `${parts.filter((part) => part !== "").join("\n\n")}\n`;
+}
+
+/** What follows the message about an invalid command line: short, so that the message stays on the screen. */
+export function formatHint(name: string, { forms }: CommandDescription): string {
+  return `${formatForms(name, forms)}\n\nentente ${name} --help explains it.\n`;
+}
+
+function formatForms(name: string, forms: CommandDescription["forms"]): string {
+  return forms
+    .map((form, index) => `${index === 0 ? "Usage:" : "      "} entente ${name} ${form}`.trimEnd())
+    .join("\n");
 }
 
 function formatOptions(options: CommandDescription["options"]): string {
