@@ -10,6 +10,7 @@ import {
   UpdateSchema,
   ValueSchema,
 } from "../../mesh/api/gen/discovery_pb.ts";
+import { copyBytes } from "../../mesh/api/own-copy.ts";
 import { MeshError } from "../../mesh/mesh-error.ts";
 import type { ResourceClient } from "../decisions/decide-resource.ts";
 import type { EncodedValue, FollowedDecision, SharedDecisions } from "../decisions/shared-decisions.ts";
@@ -52,6 +53,10 @@ const BATCH_BYTES = 64 * 1024;
 const UPDATE_BYTES = 32;
 /** How many faults wait until the proxy reads them; further ones are dropped, and the proxy asks again. */
 const MAX_FAULTS = 1024;
+
+/** Ours have 16 bytes. A longer one is that of no value. */
+const MAX_DIGEST_BYTES = 64;
+const NO_DIGEST = new Uint8Array();
 
 /** The trust bundle is the same for everybody. */
 const ANYBODY: ResourceClient = { namespace: "", pod: "", labels: {}, key: "" };
@@ -97,7 +102,8 @@ export class ProxyStream {
         this.#fail(id, `the stream has ${this.#subscriptions.size} subscriptions, which is the limit`);
         return;
       }
-      const subscription = { id, resource, known: knownDigest, isAnswered: false, decision: undefined };
+      const known = knownDigest.length > MAX_DIGEST_BYTES ? NO_DIGEST : copyBytes(knownDigest);
+      const subscription = { id, resource, known, isAnswered: false, decision: undefined };
       this.#subscriptions.set(id, subscription);
       this.#follow(subscription);
     } catch (caught) {

@@ -1,5 +1,6 @@
 import { formatResource } from "../../mesh/api/convert-subscription.ts";
 import type { Acknowledgement, Proxy as ProxyMessage } from "../../mesh/api/gen/discovery_pb.ts";
+import { copyText } from "../../mesh/api/own-copy.ts";
 import type { VerifiedPeer } from "../../mesh/api/peer-context.ts";
 import type { MeshError } from "../../mesh/mesh-error.ts";
 import { formatResourceKey } from "../../mesh/resources/fields/resource-names.ts";
@@ -87,7 +88,7 @@ export class ServedProxy implements NamedStream {
   identify(message: ProxyMessage | undefined): void {
     const { caller, outbox, open, evaluations } = this.#options;
     const { namespace, name } = admitWorkload(message?.workload, caller.identity);
-    this.#name = { namespace, pod: name, version: (message?.version ?? "").slice(0, MAX_VERSION) };
+    this.#name = { namespace, pod: name, version: copyText(message?.version ?? "", MAX_VERSION) };
     this.#leave = open.add(this);
     this.#watch = new PodWatch({
       evaluations,

@@ -1,5 +1,6 @@
 import type { ResourceName } from "../../mesh/api/convert-subscription.ts";
 import type { Acknowledgement } from "../../mesh/api/gen/discovery_pb.ts";
+import { copyText } from "../../mesh/api/own-copy.ts";
 import { BundleRecord } from "./bundle-record.ts";
 
 /** A kind of resource that proxies subscribe to. */
@@ -127,7 +128,7 @@ export class StreamRecord {
     for (const { id, reason } of rejections) {
       const found = find(id);
       if (found === undefined) continue;
-      const rejected = { ...found, reason: reason.slice(0, MAX_REASON) };
+      const rejected = { ...found, reason: copyText(reason, MAX_REASON) };
       news.push(rejected);
       this.#rejected.delete(id);
       this.#rejected.set(id, rejected);

@@ -1,13 +1,8 @@
 /** For tests: whether others are served during an attack, and what it leaves behind. */
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { expect } from "vitest";
 import type { Cleanup } from "../../../net/cleanup-fixture.ts";
 import { dialHttp2, type RawHttp2Client, requestOf } from "../raw-http2-client-fixture.ts";
 import type { AttackedSide } from "./attack-doors-fixture.ts";
-
-setFlagsFromString("--expose-gc");
-const collectGarbage: () => void = runInNewContext("gc");
 
 /** An honest client of the same sidecar, on a connection of its own. */
 export class Bystander {
@@ -42,11 +37,4 @@ export async function expectNothingLeft(sides: readonly AttackedSide[]): Promise
 export async function expectReleased(sides: readonly AttackedSide[]): Promise<void> {
   const left = () => sides.map(({ registry, http }) => [registry.size, http.context.deadlines.size]);
   await expect.poll(left, { timeout: 8000, interval: 10 }).toEqual(sides.map(() => [0, 0]));
-}
-
-/** What is in use of heap and buffers, in bytes. */
-export function usedBytes(): number {
-  collectGarbage();
-  const { heapUsed, external } = process.memoryUsage();
-  return heapUsed + external;
 }

@@ -1,12 +1,13 @@
 import type { Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
+import { usedBytes } from "../../../mesh/used-bytes-fixture.ts";
 import { Cleanup } from "../../../net/cleanup-fixture.ts";
 import { dataFrame, windowUpdateFrame } from "../../http2/frames/frame-fixture.ts";
 import { ERROR_CODE, FRAME, SETTING } from "../../http2/frames/frame-types.ts";
 import { listen } from "../../raw-sockets-fixture.ts";
 import { dialHttp2, type RawHttp2Client, requestOf } from "../raw-http2-client-fixture.ts";
 import { ATTACK_DOORS, type AttackDoor, type OpenDoor } from "./attack-doors-fixture.ts";
-import { type Bystander, dialBystander, expectNothingLeft, usedBytes } from "./attack-meter-fixture.ts";
+import { type Bystander, dialBystander, expectNothingLeft } from "./attack-meter-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());

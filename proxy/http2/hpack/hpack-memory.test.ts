@@ -1,26 +1,11 @@
-import { setFlagsFromString } from "node:v8";
-import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
+import { bytesOf } from "../../../mesh/used-bytes-fixture.ts";
 import { encodeBlock, literal } from "./block-fixture.ts";
 import { HpackDecoder } from "./hpack-decoder.ts";
 import { HpackEncoder } from "./hpack-encoder.ts";
 
 const CONNECTIONS = 200;
 const LARGE_BYTES = 60_000;
-
-setFlagsFromString("--expose-gc");
-const collectGarbage: () => void = runInNewContext("gc");
-
-/** What the heap has more, in bytes, while all that `create` returned is held. */
-function heapOf<Held>(create: (connection: number) => Held): number {
-  collectGarbage();
-  const before = process.memoryUsage().heapUsed;
-  const held = Array.from({ length: CONNECTIONS }, (_, connection) => create(connection));
-  collectGarbage();
-  const grown = process.memoryUsage().heapUsed - before;
-  expect(held).toHaveLength(CONNECTIONS);
-  return grown;
-}
 
 /** A text of its own for each connection, so that no two share memory. */
 function largeText(connection: number): string {
@@ -29,7 +14,7 @@ function largeText(connection: number): string {
 
 describe("a small entry of a table does not keep a large text alive", () => {
   it("of the block that it arrived in", () => {
-    const grown = heapOf((connection) => {
+    const grown = bytesOf(CONNECTIONS, (connection) => {
       const decoder = new HpackDecoder();
       const entry = literal("indexed", ["user-agent", `curl/8.5.0 of connection ${connection}`]);
       const decoded = decoder.decode(Buffer.concat([literal("plain", ["a", largeText(connection)]), entry]));
@@ -40,7 +25,7 @@ describe("a small entry of a table does not keep a large text alive", () => {
   });
 
   it("of the head that it was cut from", () => {
-    const grown = heapOf((connection) => {
+    const grown = bytesOf(CONNECTIONS, (connection) => {
       const encoder = new HpackEncoder();
       const head = Buffer.from(`${largeText(connection)}curl/8.5.0 of connection ${connection}`).toString("latin1");
       encodeBlock(encoder, [["user-agent", head.slice(LARGE_BYTES)]]);

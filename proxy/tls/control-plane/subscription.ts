@@ -1,5 +1,6 @@
 import { formatResource, type ResourceName, type SubscriptionRequest } from "../../../mesh/api/convert-subscription.ts";
 import type { Value as ValueMessage } from "../../../mesh/api/gen/discovery_pb.ts";
+import { copyBytes } from "../../../mesh/api/own-copy.ts";
 import { MeshError } from "../../../mesh/mesh-error.ts";
 import type { Clock, LogFields, Logger, LogLimiter, Random, Timer } from "../../../mesh/runtime.ts";
 import type { AgentMeter } from "../../telemetry/agent-meter.ts";
@@ -72,7 +73,7 @@ export class Subscription<Value> implements AnySubscription {
     if (Buffer.compare(digest, this.#digest) === 0) return undefined;
     try {
       this.#subscribed.listener(this.#subscribed.decode(encoded));
-      this.#digest = digest;
+      this.#digest = copyBytes(digest);
       return undefined;
     } catch (caught) {
       const { code, message, details } = MeshError.from(caught);
