@@ -15,4 +15,5 @@ it("a sidecar's subscriptions fit into its stream, and it may repeat all of them
   const subscriptions = DEFAULT_CACHE_LIMIT + own;
   expect(subscriptions).toBeLessThanOrEqual(DEFAULT_STREAM_LIMITS.subscriptionsPerStream);
   expect(subscriptions * 2).toBeLessThanOrEqual(DEFAULT_STREAM_LIMITS.requestBurst);
+  expect(subscriptions * 2).toBeLessThanOrEqual(DEFAULT_STREAM_LIMITS.subscriptionsPerCaller);
 });

@@ -1,4 +1,6 @@
+import { create } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { AcknowledgementSchema, RejectionSchema } from "../../mesh/api/gen/discovery_pb.ts";
 import { bytesOf, usedBytes } from "../../mesh/used-bytes-fixture.ts";
 import { DiscoveryFixture } from "../discovery-fixture.ts";
 import { StreamRecord } from "./stream-status.ts";
@@ -30,20 +32,14 @@ describe("what is kept of a proxy's messages", () => {
     expect(usedBytes() - before).toBeLessThan((MESSAGES * MESSAGE_BYTES) / 4);
   });
 
-  it("is not the whole of an endless reason or version", () => {
+  it("is not the whole of an endless reason, nor of the name of a root", () => {
     const grown = bytesOf(MESSAGES, (index) => {
       const record = new StreamRecord();
       const reason = `${index}`.padEnd(MESSAGE_BYTES, "x");
-      record.sent(1, [{ id: 1, kind: "inbound", encoded: new Uint8Array() }], 0);
-      record.acknowledged(
-        {
-          $typeName: "entente.discovery.v1.Acknowledgement",
-          nonce: 1,
-          rejections: [{ $typeName: "entente.discovery.v1.Rejection", id: 1, reason }],
-        },
-        () => ({ kind: "inbound", resource: "inbound" }),
-        0,
-      );
+      record.sent(1, [{ id: 1, kind: "trust bundle", encoded: new Uint8Array() }], 0);
+      const rejections = [create(RejectionSchema, { id: 1, reason, root: `${reason}root` })];
+      const find = () => ({ kind: "trust bundle", resource: "trust bundle" }) as const;
+      record.acknowledged(create(AcknowledgementSchema, { nonce: 1, rejections }), find, 0);
       expect(record.rejections[0]?.reason).toHaveLength(256);
       return record;
     });

@@ -11,6 +11,13 @@ export interface NamedStream {
   readonly outbox: Outbox;
 }
 
+/** How many subscriptions a caller may have in all its streams together. */
+export interface SubscriptionQuota {
+  /** Whether there is room for one more, which is then taken. */
+  take(): boolean;
+  release(): void;
+}
+
 /** The open streams, and what limits their number. */
 export class OpenStreams<Stream extends NamedStream> {
   readonly #limits: StreamLimits;
@@ -37,6 +44,15 @@ export class OpenStreams<Stream extends NamedStream> {
   /** The same for a stream whose pod is unknown: a caller can invent names of pods. */
   admitWaiting({ identity }: VerifiedPeer): () => void {
     return this.#counter.take(`${identity} for unknown pods`, this.#limits.waitingPerIdentity);
+  }
+
+  /** For the subscriptions of one stream. */
+  quotaOf(caller: VerifiedPeer): SubscriptionQuota {
+    const key = `subscriptions of ${formatCaller(caller)}`;
+    return {
+      take: () => this.#counter.add(key, this.#limits.subscriptionsPerCaller),
+      release: () => this.#counter.remove(key),
+    };
   }
 
   /** Of too many for one pod the oldest ends: its proxy has most likely lost it. */

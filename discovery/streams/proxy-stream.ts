@@ -14,10 +14,13 @@ import { copyBytes } from "../../mesh/api/own-copy.ts";
 import { MeshError } from "../../mesh/mesh-error.ts";
 import type { ResourceClient } from "../decisions/decide-resource.ts";
 import type { EncodedValue, FollowedDecision, SharedDecisions } from "../decisions/shared-decisions.ts";
+import type { SubscriptionQuota } from "./open-streams.ts";
 
 export interface ProxyStreamOptions {
   readonly decisions: SharedDecisions;
   readonly maxSubscriptions: number;
+  /** Shared by all streams of the caller. */
+  readonly quota: SubscriptionQuota;
   /** There may be something to send. */
   readonly notify: () => void;
   /** A decision has failed; the proxy receives no details. */
@@ -98,8 +101,13 @@ export class ProxyStream {
     this.unsubscribe(id);
     try {
       const resource = resourceFromMessage(message);
-      if (this.#subscriptions.size >= this.#options.maxSubscriptions) {
-        this.#fail(id, `the stream has ${this.#subscriptions.size} subscriptions, which is the limit`);
+      const { maxSubscriptions, quota } = this.#options;
+      if (this.#subscriptions.size >= maxSubscriptions) {
+        this.#fail(id, `the stream has ${maxSubscriptions} subscriptions, which is the limit`);
+        return;
+      }
+      if (!quota.take()) {
+        this.#fail(id, "all streams of this identity and address together have as many subscriptions as they may");
         return;
       }
       const known = knownDigest.length > MAX_DIGEST_BYTES ? NO_DIGEST : copyBytes(knownDigest);
@@ -114,7 +122,7 @@ export class ProxyStream {
 
   unsubscribe(id: number): void {
     this.#subscriptions.get(id)?.decision?.stop();
-    this.#subscriptions.delete(id);
+    if (this.#subscriptions.delete(id)) this.#options.quota.release();
     this.#changed.delete(id);
     this.#faults.delete(id);
   }
@@ -147,8 +155,7 @@ export class ProxyStream {
   }
 
   close(): void {
-    for (const { decision } of this.#subscriptions.values()) decision?.stop();
-    this.#subscriptions.clear();
+    for (const id of [...this.#subscriptions.keys()]) this.unsubscribe(id);
   }
 
   #follow(subscription: Subscription): void {

@@ -59,7 +59,7 @@ export class ServedProxy implements NamedStream {
   #stopWaiting: (() => void) | undefined;
 
   constructor(options: ServedProxyOptions) {
-    const { caller, outbox, decisions, limits, clock } = options;
+    const { caller, outbox, open, decisions, limits, clock } = options;
     this.#options = options;
     this.caller = caller;
     this.outbox = outbox;
@@ -67,6 +67,7 @@ export class ServedProxy implements NamedStream {
     this.subscriptions = new ProxyStream({
       decisions,
       maxSubscriptions: limits.subscriptionsPerStream,
+      quota: open.quotaOf(caller),
       notify: () => outbox.notify(),
       onFailure: (error) => this.#reportFailure(error),
     });

@@ -188,6 +188,24 @@ describe("limits", () => {
     expect((await proxy.subscribe(3, BUNDLE).trustBundle()).roots).toEqual(["root one"]);
   });
 
+  it("bound the subscriptions of a caller in all of its streams, until one is closed or has ended", async () => {
+    const discovery = mesh.start({ subscriptionsPerCaller: 2 });
+    const proxy = mesh.proxy({ discovery }).identify();
+    await proxy.subscribe(1, INBOUND).inbound();
+    const other = mesh.proxy({ discovery }).identify();
+    await other.subscribe(1, BUNDLE).trustBundle();
+    const fault = { case: "fault", value: expect.stringContaining("as many subscriptions as they may") };
+    expect((await proxy.subscribe(2, BUNDLE).update()).result).toMatchObject(fault);
+    proxy.send({ unsubscribe: [1] });
+    await proxy.subscribe(2, BUNDLE).trustBundle();
+    expect((await proxy.subscribe(3, BUNDLE).update()).result).toMatchObject(fault);
+    other.end();
+    await expect(other.response()).rejects.toThrow("the stream ended");
+    await proxy.subscribe(4, BUNDLE).trustBundle();
+    const peer = verifiedPeer({ identity: HELLO, notAfterMs: mesh.clock.now() + HOUR_MS, address: "10.0.0.8" });
+    await mesh.proxy({ discovery, peer }).identify().subscribe(1, BUNDLE).trustBundle();
+  });
+
   it("read the requests of a caller above its rate later, over all of its streams", async () => {
     const discovery = mesh.start({ requestBurst: 4, requestsPerSecond: 1 });
     const proxy = mesh.proxy({ discovery }).identify();

@@ -13,6 +13,8 @@ export interface StreamLimits {
   readonly waitingPerIdentity: number;
   /** Subscriptions of one stream; one for an address outside the mesh uses about 2 KB. @default 8192 */
   readonly subscriptionsPerStream: number;
+  /** Of all streams of one caller: a proxy that moves to a new connection has two. About 40 MB. @default 16384 */
+  readonly subscriptionsPerCaller: number;
   /** Requests and subscriptions that one caller may send at once; a proxy that reconnects repeats all. @default 16384 */
   readonly requestBurst: number;
   /** The same per second, sustained. What exceeds it is read later. @default 500 */
@@ -28,6 +30,7 @@ export const DEFAULT_STREAM_LIMITS: StreamLimits = {
   perCaller: 64,
   waitingPerIdentity: 512,
   subscriptionsPerStream: 8192,
+  subscriptionsPerCaller: 16_384,
   requestBurst: 16_384,
   requestsPerSecond: 500,
   firstRequestMs: 10_000,
@@ -38,20 +41,29 @@ export const DEFAULT_STREAM_LIMITS: StreamLimits = {
 export class StreamCounter {
   readonly #counts = new Map<string, number>();
 
+  /** Whether there was room for one more. */
+  add(key: string, limit: number): boolean {
+    const count = this.#counts.get(key) ?? 0;
+    if (count >= limit) return false;
+    this.#counts.set(key, count + 1);
+    return true;
+  }
+
+  remove(key: string): void {
+    const left = (this.#counts.get(key) ?? 1) - 1;
+    if (left > 0) this.#counts.set(key, left);
+    else this.#counts.delete(key);
+  }
+
   /** Returns the function that releases the slot. Throws ResourceExhausted, on which clients retry later. */
   take(key: string, limit: number): () => void {
-    const count = this.#counts.get(key) ?? 0;
-    if (count >= limit) {
-      throw new ConnectError(`${key} has ${count} open streams, which is the limit`, Code.ResourceExhausted);
+    if (!this.add(key, limit)) {
+      throw new ConnectError(`${key} has ${limit} open streams, which is the limit`, Code.ResourceExhausted);
     }
-    this.#counts.set(key, count + 1);
     let isTaken = true;
     return () => {
-      if (!isTaken) return;
+      if (isTaken) this.remove(key);
       isTaken = false;
-      const left = (this.#counts.get(key) ?? 1) - 1;
-      if (left > 0) this.#counts.set(key, left);
-      else this.#counts.delete(key);
     };
   }
 }

@@ -75,6 +75,8 @@ interface Rejected {
 
 const MAX_REJECTIONS = 16;
 const MAX_REASON = 256;
+/** SHA-256 in hexadecimal, with colons. */
+const MAX_ROOT = 95;
 
 /** What was sent on one stream, and what the proxy has acknowledged. */
 export class StreamRecord {
@@ -123,7 +125,7 @@ export class StreamRecord {
     if (nonce > this.#lastNonce || nonce < this.#acknowledgedNonce) return [];
     this.#acknowledgedNonce = nonce;
     this.#acknowledgedMs = nowMs;
-    this.#bundles.acknowledgedUpTo(nonce, new Map(rejections.map(({ id, root }) => [id, root])));
+    this.#bundles.acknowledgedUpTo(nonce, new Map(rejections.map(({ id, root }) => [id, copyText(root, MAX_ROOT)])));
     const news: Rejected[] = [];
     for (const { id, reason } of rejections) {
       const found = find(id);
