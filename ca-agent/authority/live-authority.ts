@@ -11,8 +11,11 @@ export interface LiveAuthority extends Authority {
   adopt(material: SigningMaterial): Adoption;
   /** The revision of the stored rotation that is completely in force; 0: of none. */
   revision(): number;
-  /** The end of the last leaf that another root than the present one has signed here, in epoch milliseconds; 0: none. */
-  otherLeavesUntilMs(): number;
+  /**
+   * How long the last leaf is valid that another root than the present one has signed here, by the monotonic clock. Negative:
+   * it has ended so long ago; -Infinity: there is none.
+   */
+  otherLeavesForMs(): number;
   /** Forgets a signer that waits for its root to be known. */
   stop(): void;
 }
@@ -41,7 +44,7 @@ class ReplaceableAuthority implements LiveAuthority {
   #inForce: InForce;
   #signingKey: string;
   #activation: Timer | undefined;
-  /** By `rootKey`: the end of the last leaf. */
+  /** By `rootKey`: the end of the last leaf, by the monotonic clock: a wall clock that is set changes nothing. */
   readonly #leavesUntilMs = new Map<string, number>();
 
   constructor(signer: SigningMaterial, deps: LiveAuthorityDeps) {
@@ -53,9 +56,9 @@ class ReplaceableAuthority implements LiveAuthority {
 
   revision: LiveAuthority["revision"] = () => this.#inForce.signer.rotation?.revision ?? 0;
 
-  otherLeavesUntilMs: LiveAuthority["otherLeavesUntilMs"] = () => {
+  otherLeavesForMs: LiveAuthority["otherLeavesForMs"] = () => {
     const others = [...this.#leavesUntilMs].filter(([root]) => root !== this.#signingKey);
-    return Math.max(0, ...others.map(([, untilMs]) => untilMs));
+    return Math.max(...others.map(([, untilMs]) => untilMs)) - this.#deps.clock.monotonicMs();
   };
 
   signWorkload: Authority["signWorkload"] = async ({ csrPem, identity, lifetimeMs }) => {
@@ -106,9 +109,10 @@ class ReplaceableAuthority implements LiveAuthority {
     for (const [root, untilMs] of this.#leavesUntilMs) {
       if (trusted.has(root)) continue;
       this.#leavesUntilMs.delete(root);
-      if (untilMs <= this.#deps.clock.now()) continue;
+      const leftMs = untilMs - this.#deps.clock.monotonicMs();
+      if (leftMs <= 0) continue;
       this.#deps.log.warn(
-        { component: "ca-agent", until: new Date(untilMs).toISOString() },
+        { component: "ca-agent", until: new Date(this.#deps.clock.now() + leftMs).toISOString() },
         "a root was removed while certificates of it are valid: workloads that do not renew at once lose their connections",
       );
     }
@@ -116,7 +120,7 @@ class ReplaceableAuthority implements LiveAuthority {
 
   /** Before the signature: one by an RSA key is ready later, when another root may sign already. */
   #noteLeaf(lifetimeMs: number): void {
-    const untilMs = this.#deps.clock.now() + lifetimeMs;
+    const untilMs = this.#deps.clock.monotonicMs() + lifetimeMs;
     if (untilMs > (this.#leavesUntilMs.get(this.#signingKey) ?? 0)) this.#leavesUntilMs.set(this.#signingKey, untilMs);
   }
 

@@ -176,7 +176,7 @@ describe("the certificates that are sent with a leaf", () => {
 it("a root that may not certify another authority is replaced without: the check shows that nothing would verify", async () => {
   const constrained = mintRoot({ pathLength: 0 });
   const current = { certificatePem: constrained.pem, keyPem: constrained.keyPem };
-  const deps = { trustDomain: TRUST_DOMAIN, clock, randomBytes, limits: LIMITS, request: undefined };
+  const deps = { trustDomain: TRUST_DOMAIN, clock, randomBytes, limits: LIMITS, phaseMs: 0, request: undefined };
   const signing = await takeStep({ ...PUBLISHED, current }, { kind: "step", to: "signing" }, deps);
   expect(signing).toMatchObject({ kind: "signing", crossSignedPem: undefined });
 });

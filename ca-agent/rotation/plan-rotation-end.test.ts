@@ -6,8 +6,8 @@ import { fingerprintOf, type RotationState } from "./rotation-state.ts";
 
 const WEEK_MS = 7 * DAY_MS;
 /** After the last leaf of the other root. */
-const ENDED_MS = SIGNING.leavesUntilMs - NOW_MS;
-const ENDED_WITHDRAWING_MS = WITHDRAWING.leavesUntilMs - NOW_MS;
+const ENDED_MS = SIGNING.leavesEndMs;
+const ENDED_WITHDRAWING_MS = WITHDRAWING.leavesEndMs;
 
 describe.each([
   { name: "a previous root", began: SIGNING, endedMs: ENDED_MS, ready: NEW },
@@ -25,7 +25,7 @@ describe.each([
     {
       name: "stays until the leaves have expired that a control plane has signed late",
       afterMs: endedMs,
-      evidence: { replicas: { ...replicas, otherLeavesUntilMs: NOW_MS + endedMs } },
+      evidence: { replicas: { ...replicas, otherLeavesForMs: LIMITS.clockErrorMs } },
       plan: { ...wait("certificates of the other root"), untilMs: NOW_MS + endedMs + LIMITS.clockErrorMs },
     },
     {
@@ -58,7 +58,7 @@ describe.each([
     },
     {
       name: "stays until sidecars have connected again after a restart",
-      ...{ afterMs: endedMs, evidence: { completeSinceMs: NOW_MS + endedMs } },
+      ...{ afterMs: endedMs, evidence: { completeForMs: 0 } },
       plan: wait("sidecars are connecting"),
     },
   ];
@@ -85,6 +85,18 @@ describe.each([
   ])("has no known end $name", ({ plan: expected, ...given }) => {
     expect(planFor({ state: began, ...given })).toEqual(expected);
   });
+
+  it.each([-400 * DAY_MS, -DAY_MS, DAY_MS, 400 * DAY_MS])(
+    "follows no wall clock that is wrong by %d ms",
+    (wrongByMs) => {
+      expect(planFor({ state, wrongByMs, afterMs: endedMs - 1 })).toMatchObject(wait("certificates of the other root"));
+      expect(planFor({ state, wrongByMs, afterMs: endedMs })).toEqual({ kind: "step", to: "steady" });
+      expect(planFor({ state: began, wrongByMs, afterMs: LIMITS.settleMs - 1 }).kind).toBe("wait");
+      expect(planFor({ state, wrongByMs, afterMs: endedMs + WEEK_MS - 1, evidence: { sidecars: behind } }).kind).toBe(
+        "wait",
+      );
+    },
+  );
 
   it("has a known end from then on, however late", () => {
     for (const afterMs of [LIMITS.settleMs, endedMs, WEEK_MS - 1]) {
@@ -123,7 +135,7 @@ describe("a root that signs", () => {
   });
 
   it("has an end of the old leaves that no leaf signed now outlives", () => {
-    expect(SIGNING.leavesUntilMs).toBeGreaterThanOrEqual(latestLeafEnd({ nowMs: NOW_MS, limits: LIMITS }));
-    expect(latestLeafEnd({ nowMs: NOW_MS, limits: LIMITS })).toBe(NOW_MS + DAY_MS + 2 * (HOUR_MS + 120_000));
+    expect(SIGNING.leavesEndMs).toBeGreaterThanOrEqual(latestLeafEnd({ phaseMs: 0, limits: LIMITS }));
+    expect(latestLeafEnd({ phaseMs: 0, limits: LIMITS })).toBe(DAY_MS + 2 * (HOUR_MS + 120_000));
   });
 });

@@ -1,7 +1,20 @@
 import { describe, expect, it } from "vitest";
 import { mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
+import { planRotation } from "./plan-rotation.ts";
 import { goBack, type PlanCase, planFor, replicas, rotate, wait } from "./plan-rotation-fixture.ts";
-import { byRoot, DAY_MS, HOUR_MS, LIMITS, NEW, NOW_MS, OLD, PUBLISHED, STEADY, totals } from "./rotation-fixture.ts";
+import {
+  byRoot,
+  DAY_MS,
+  HOUR_MS,
+  LIMITS,
+  NEW,
+  NOW_MS,
+  OLD,
+  PUBLISHED,
+  READY,
+  STEADY,
+  totals,
+} from "./rotation-fixture.ts";
 import { fingerprintOf, type RotationState } from "./rotation-state.ts";
 
 const oneBehind = { connected: 10, trusting: byRoot([OLD, 10], [NEW, 9]), holding: byRoot([OLD, 1], [NEW, 9]) };
@@ -150,12 +163,12 @@ describe("a published root", () => {
     {
       name: "waits until sidecars have connected again after a restart",
       afterMs: LIMITS.publishMs,
-      evidence: { completeSinceMs: NOW_MS + LIMITS.publishMs - LIMITS.settleMs + 1 },
+      evidence: { completeForMs: LIMITS.settleMs - 1 },
       plan: wait("sidecars are connecting"),
     },
     {
       name: "waits while it is not known since when the counts are complete",
-      ...{ afterMs: LIMITS.publishMs, evidence: { completeSinceMs: Number.NaN } },
+      ...{ afterMs: LIMITS.publishMs, evidence: { completeForMs: Number.NaN } },
       plan: wait("sidecars are connecting"),
     },
     {
@@ -178,7 +191,7 @@ describe("a published root", () => {
       afterMs: LIMITS.publishMs,
       evidence: {
         ...{ ...rejectedBy(10), rejectedRoots: new Set([fingerprintOf(NEW.certificatePem)]) },
-        completeSinceMs: NOW_MS + LIMITS.publishMs - LIMITS.settleMs + 1,
+        completeForMs: LIMITS.settleMs - 1,
       },
       plan: wait("10 of 10 sidecars reject the new root; sidecars are connecting"),
     },
@@ -212,7 +225,22 @@ describe("a published root", () => {
     expect(planFor({ ...published, ...one })).toEqual(one.plan);
   });
 
-  it("does not sign while the clock is behind the time at which it was published", () => {
-    expect(planFor({ state: PUBLISHED, afterMs: -HOUR_MS })).toMatchObject(wait("pods are receiving"));
+  it.each([-400 * DAY_MS, -DAY_MS, DAY_MS, 400 * DAY_MS])(
+    "follows no wall clock that is wrong by %d ms",
+    (wrongByMs) => {
+      const waiting = { state: PUBLISHED, evidence: { sidecars: totals(oneBehind) }, wrongByMs };
+      expect(planFor({ ...waiting, afterMs: LIMITS.publishMs - 1 })).toMatchObject(wait("pods are receiving"));
+      expect(planFor({ ...waiting, afterMs: DAY_MS - 1 })).toMatchObject(wait("1 of 10 sidecars are not ready"));
+      expect(planFor({ ...waiting, afterMs: DAY_MS })).toEqual({ kind: "step", to: "signing" });
+    },
+  );
+
+  it("stores its time every hour while it waits, and no time that it has not lasted", () => {
+    const time = (phaseMs: number) => ({ nowMs: NOW_MS, phaseMs, limits: LIMITS });
+    const evidence = { ...READY, sidecars: totals(oneBehind) };
+    expect(planRotation(PUBLISHED, evidence, time(HOUR_MS - 1)).kind).toBe("wait");
+    expect(planRotation(PUBLISHED, evidence, time(HOUR_MS))).toEqual({ kind: "count" });
+    expect(planRotation({ ...PUBLISHED, countedMs: HOUR_MS }, evidence, time(HOUR_MS)).kind).toBe("wait");
+    expect(planRotation(PUBLISHED, READY, time(HOUR_MS))).toEqual({ kind: "step", to: "signing" });
   });
 });

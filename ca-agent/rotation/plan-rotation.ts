@@ -20,6 +20,8 @@ export type RotationPlan =
   | { readonly kind: "step"; readonly to: "signing" | "steady" }
   /** The phase goes on, and its end is known: no control plane signs with the other root any more. */
   | { readonly kind: "confirm" }
+  /** The phase goes on, and how long it has lasted is stored. */
+  | { readonly kind: "count" }
   | { readonly kind: "roll_back"; readonly reason: string };
 
 /** A next root is prepared when less than this part of the current one's life remains, as in Istio. */
@@ -37,12 +39,21 @@ export function planRotation(state: RotationState, evidence: RotationEvidence, t
     case "steady":
       return planStart(state, evidence, time);
     case "published":
-      return withRejections(planActivation(state, evidence, time), state, evidence);
+      return countOrElse(withRejections(planActivation(state, evidence, time), state, evidence), state, time);
     case "signing":
-      return withRejections(planRetirement(state, evidence, time), state, evidence);
+      return countOrElse(withRejections(planRetirement(state, evidence, time), state, evidence), state, time);
     case "withdrawing":
-      return planEnd(state, evidence, time);
+      return countOrElse(planEnd(state, evidence, time), state, time);
   }
+}
+
+/** While a phase waits, its time is stored now and then. */
+function countOrElse(
+  plan: RotationPlan,
+  state: PublishedState | SigningState | WithdrawingState,
+  { phaseMs, limits }: RotationTime,
+): RotationPlan {
+  return plan.kind === "wait" && phaseMs - state.countedMs >= limits.countMs ? { kind: "count" } : plan;
 }
 
 /** Sidecars that reject the new root are what an operator should look at, whatever the phase waits for. */
@@ -79,20 +90,20 @@ function dueAt({ current, last }: SteadyState, limits: RotationLimits): number {
 }
 
 function planActivation(state: PublishedState, evidence: RotationEvidence, time: RotationTime): RotationPlan {
-  const { nowMs, limits } = time;
+  const { phaseMs, limits } = time;
   const fault = findFault(state, evidence, time);
   if (fault !== undefined) return { kind: "roll_back", reason: fault };
-  const publishedMs = state.sinceMs + limits.publishMs;
-  if (nowMs < publishedMs) return { kind: "wait", reason: "pods are receiving the new root", untilMs: publishedMs };
+  if (!(phaseMs >= limits.publishMs)) {
+    return { kind: "wait", reason: "pods are receiving the new root", untilMs: dateOf(limits.publishMs, time) };
+  }
   const missing = findMissing(evidence, time, [
     { counts: evidence.sidecars.trusting, root: state.next.certificatePem },
   ]);
   if (missing === undefined) return { kind: "step", to: "signing" };
-  const limitMs = state.sinceMs + limits.publishLimitMs;
   const behind = findBehind(evidence.replicas);
   // Its sidecars would never learn of the new root.
-  if (behind !== undefined && nowMs >= limitMs) return { kind: "roll_back", reason: behind };
-  return waitFor(missing, { nowMs, limitMs, to: "signing" });
+  if (behind !== undefined && phaseMs >= limits.publishLimitMs) return { kind: "roll_back", reason: behind };
+  return waitFor(missing, { time, limitMs: limits.publishLimitMs, to: "signing" });
 }
 
 function planRetirement(state: SigningState, evidence: RotationEvidence, time: RotationTime): RotationPlan {
@@ -103,17 +114,16 @@ function planRetirement(state: SigningState, evidence: RotationEvidence, time: R
 
 /** The end of both ways: one root remains, the other one leaves the bundle. */
 function planEnd(
-  { current, sinceMs, isFollowed, leavesUntilMs }: SigningState | WithdrawingState,
+  { current, isFollowed, leavesEndMs }: SigningState | WithdrawingState,
   evidence: RotationEvidence,
   time: RotationTime,
 ): RotationPlan {
-  const { nowMs, limits } = time;
-  const limitMs = sinceMs + limits.retireLimitMs;
-  if (!isFollowed && nowMs < limitMs)
-    return planConfirmation(evidence, { nowMs, limitMs, settledMs: sinceMs + limits.settleMs });
-  const endMs = Math.max(leavesUntilMs, evidence.replicas.otherLeavesUntilMs + limits.clockErrorMs);
-  if (!(nowMs >= endMs)) {
-    return { kind: "wait", reason: "certificates of the other root may still be valid", untilMs: endMs };
+  const { nowMs, phaseMs, limits } = time;
+  if (!isFollowed && phaseMs < limits.retireLimitMs) return planConfirmation(evidence, time);
+  // Written so that an unknown time (NaN) is too early.
+  const leftMs = Math.max(leavesEndMs - phaseMs, evidence.replicas.otherLeavesForMs);
+  if (!(leftMs <= 0)) {
+    return { kind: "wait", reason: "certificates of the other root may still be valid", untilMs: nowMs + leftMs };
   }
   const { trusting, holding } = evidence.sidecars;
   const root = current.certificatePem;
@@ -122,21 +132,17 @@ function planEnd(
     { counts: holding, root },
   ]);
   if (missing === undefined) return { kind: "step", to: "steady" };
-  return waitFor(missing, { nowMs, limitMs: endMs + limits.retireLimitMs, to: "steady" });
+  return waitFor(missing, { time, limitMs: leavesEndMs + limits.retireLimitMs, to: "steady" });
 }
 
 /** A control plane that was cut off may sign with the other root, until it follows or ends. */
-function planConfirmation(
-  { replicas }: RotationEvidence,
-  time: { readonly nowMs: number; readonly limitMs: number; readonly settledMs: number },
-): RotationPlan {
-  const { nowMs, limitMs, settledMs } = time;
-  if (nowMs < settledMs) {
-    return { kind: "wait", reason: "control planes are receiving the state", untilMs: settledMs };
+function planConfirmation({ replicas }: RotationEvidence, time: RotationTime): RotationPlan {
+  const { settleMs, retireLimitMs } = time.limits;
+  if (!(time.phaseMs >= settleMs)) {
+    return { kind: "wait", reason: "control planes are receiving the state", untilMs: dateOf(settleMs, time) };
   }
   const unready = findUnready(replicas);
-  if (unready === undefined) return { kind: "confirm" };
-  return { kind: "wait", reason: `${unready}; this is waited for until ${new Date(limitMs).toISOString()}` };
+  return unready === undefined ? { kind: "confirm" } : waitUntil(unready, retireLimitMs, time);
 }
 
 /** Why the rotation must go back. */
@@ -168,9 +174,8 @@ function newRootOf(state: PublishedState | SigningState): string {
 }
 
 /** Whether all sidecars that were connected before a restart can be connected again. */
-function isComplete({ completeSinceMs }: RotationEvidence, { nowMs, limits }: RotationTime): boolean {
-  // Written so that an unknown time (NaN) is too late.
-  return nowMs >= completeSinceMs + limits.settleMs;
+function isComplete({ completeForMs }: RotationEvidence, { limits }: RotationTime): boolean {
+  return completeForMs >= limits.settleMs;
 }
 
 interface RequiredRoot {
@@ -206,12 +211,23 @@ function findBehind({ live, following }: ReplicaCounts): string | undefined {
   return behind > 0 ? `${behind} of ${live} control planes do not have the stored state in force` : undefined;
 }
 
+/** @param limitMs how long the phase may last */
 function waitFor(
   missing: string,
-  { nowMs, limitMs, to }: { readonly nowMs: number; readonly limitMs: number; readonly to: "signing" | "steady" },
+  { time, limitMs, to }: { readonly time: RotationTime; readonly limitMs: number; readonly to: "signing" | "steady" },
 ): RotationPlan {
-  if (nowMs >= limitMs) return { kind: "step", to };
-  return { kind: "wait", reason: `${missing}; this is waited for until ${new Date(limitMs).toISOString()}` };
+  return time.phaseMs >= limitMs ? { kind: "step", to } : waitUntil(missing, limitMs, time);
+}
+
+function waitUntil(missing: string, limitMs: number, time: RotationTime): RotationPlan {
+  // To the second, because two clocks never advance by exactly the same.
+  const until = new Date(Math.round(dateOf(limitMs, time) / 1000) * 1000);
+  return { kind: "wait", reason: `${missing}; this is waited for until ${until.toISOString()}` };
+}
+
+/** When the phase will have lasted so long, in epoch milliseconds. */
+function dateOf(ms: number, { nowMs, phaseMs }: RotationTime): number {
+  return nowMs + ms - phaseMs;
 }
 
 function isNew(state: RotationState, requestId: string): boolean {

@@ -78,14 +78,12 @@ describe("a report", () => {
 });
 
 describe("the reports of all control planes", () => {
-  const nowMs = 1_000_000;
-
   it("are added up", () => {
     const replicas = [report(), report({ countingForMs: 2000 }, 5)].map(
       (one) => ({ kind: "live", report: one }) as const,
     );
-    expect(combineReplicas(replicas, { revision: 4 }, nowMs)).toEqual({
-      replicas: { live: 2, following: 2, lost: 0, otherLeavesUntilMs: 0 },
+    expect(combineReplicas(replicas, { revision: 4 })).toEqual({
+      replicas: { live: 2, following: 2, lost: 0, otherLeavesForMs: 0 },
       sidecars: {
         connected: 8,
         trusting: new Map([[ROOT, 4]]),
@@ -93,7 +91,7 @@ describe("the reports of all control planes", () => {
         rejecting: new Map([[ROOT, 2]]),
       },
       rejectedRoots: new Set(),
-      completeSinceMs: nowMs - 2000,
+      completeForMs: 2000,
     });
   });
 
@@ -104,19 +102,19 @@ describe("the reports of all control planes", () => {
       { kind: "unreadable" },
       { kind: "lost" },
     ] as const;
-    const { replicas: counts } = combineReplicas(replicas, { revision: 4 }, nowMs);
-    expect(counts).toEqual({ live: 3, following: 1, lost: 1, otherLeavesUntilMs: 0 });
+    const { replicas: counts } = combineReplicas(replicas, { revision: 4 });
+    expect(counts).toEqual({ live: 3, following: 1, lost: 1, otherLeavesForMs: 0 });
   });
 
   it("show how long leaves of another root may be valid", () => {
     const replicas = [0, 9000, 700].map(
       (otherLeavesForMs) => ({ kind: "live", report: report({ otherLeavesForMs }) }) as const,
     );
-    expect(combineReplicas(replicas, { revision: 4 }, nowMs).replicas.otherLeavesUntilMs).toBe(nowMs + 9000);
+    expect(combineReplicas(replicas, { revision: 4 }).replicas.otherLeavesForMs).toBe(9000);
   });
 
   it("of none are no evidence", () => {
-    const { replicas } = combineReplicas([], { revision: 0 }, nowMs);
-    expect(replicas).toEqual({ live: 0, following: 0, lost: 0, otherLeavesUntilMs: 0 });
+    const { replicas } = combineReplicas([], { revision: 0 });
+    expect(replicas).toEqual({ live: 0, following: 0, lost: 0, otherLeavesForMs: 0 });
   });
 });

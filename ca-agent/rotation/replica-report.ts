@@ -14,7 +14,7 @@ export interface ReplicaReport {
   readonly revision: number;
   /** How long ago it started to accept sidecars. Durations, because the clocks of two machines differ. */
   readonly countingForMs: number;
-  /** Until all leaves have expired that it has signed with another root than the present one; 0: there are none. */
+  /** Until all leaves have certainly expired that it has signed with another root than the present one; 0: they have. */
   readonly otherLeavesForMs: number;
   readonly sidecars: SidecarCounts;
 }
@@ -60,20 +60,18 @@ export function parseReplicaReport(text: string | undefined): ReplicaReport | un
 export function combineReplicas(
   replicas: readonly Replica[],
   state: Pick<RotationState, "revision">,
-  nowMs: number,
-): Pick<RotationEvidence, "sidecars" | "rejectedRoots" | "replicas" | "completeSinceMs"> {
+): Pick<RotationEvidence, "sidecars" | "rejectedRoots" | "replicas" | "completeForMs"> {
   const reports = replicas.flatMap((one) => (one.kind === "live" ? [one.report] : []));
   const isUnderstood = replicas.every(({ kind }) => kind !== "unreadable");
   const lost = replicas.filter(({ kind }) => kind === "lost").length;
   const following = reports.filter(({ revision }) => revision === state.revision).length;
   const otherLeavesForMs = Math.max(0, ...reports.map((report) => report.otherLeavesForMs));
-  const otherLeavesUntilMs = otherLeavesForMs === 0 ? 0 : nowMs + otherLeavesForMs;
   return {
     sidecars: addCounts(reports.map(({ sidecars }) => sidecars)),
     // What the sidecars of another version's control plane accept is not known.
     rejectedRoots: findRejectedRoots(isUnderstood ? reports.map(({ sidecars }) => sidecars) : []),
-    replicas: { live: replicas.length - lost, following, lost, otherLeavesUntilMs },
-    completeSinceMs: nowMs - Math.min(...reports.map(({ countingForMs }) => countingForMs)),
+    replicas: { live: replicas.length - lost, following, lost, otherLeavesForMs },
+    completeForMs: Math.min(...reports.map(({ countingForMs }) => countingForMs)),
   };
 }
 

@@ -3,6 +3,7 @@ import { MeshError } from "../../mesh/mesh-error.ts";
 import type { Clock, Logger } from "../../mesh/runtime.ts";
 import { WakeUp } from "../../net/wake-up.ts";
 import type { RandomBytes } from "../x509/certificate.ts";
+import type { PhaseClock } from "./phase-clock.ts";
 import { describeRejections, planRotation, type RotationPlan } from "./plan-rotation.ts";
 import type { RotationLimits } from "./rotation-limits.ts";
 import type { PublishedState, RotationEvidence, RotationState, SigningState } from "./rotation-state.ts";
@@ -31,6 +32,8 @@ export interface RotationDriverOptions {
   /** Why the next root of a state cannot be used; undefined: it can. */
   readonly check: (state: RotationState) => Promise<string | undefined>;
   readonly limits: RotationLimits;
+  /** Shared with all who read the state in this process. */
+  readonly phases: Pick<PhaseClock, "phaseMs">;
   /** Between two looks at the state. */
   readonly checkMs: number;
   readonly trustDomain: TrustDomain;
@@ -44,9 +47,9 @@ export interface RotationDriverOptions {
 const WAITING_LINE_MS = 60_000;
 
 /**
- * Carries the rotation of the self-signed root forward, step by step. It keeps nothing in memory: each look begins with
- * the stored state, and each step is one compare-and-swap, so a driver that starts in the middle, on this machine or on
- * another, goes on from there. What fails is tried again.
+ * Carries the rotation of the self-signed root forward, step by step. It keeps nothing in memory but the time: each look
+ * begins with the stored state, and each step is one compare-and-swap, so a driver that starts in the middle, on this machine
+ * or on another, goes on from there. What fails is tried again.
  */
 export class RotationDriver {
   readonly #options: RotationDriverOptions;
@@ -74,18 +77,19 @@ export class RotationDriver {
 
   /** @returns whether a step was taken: the next one may be due at once */
   async #look(right: DrivingRight): Promise<boolean> {
-    const { store, clock, limits } = this.#options;
+    const { store, clock, limits, phases } = this.#options;
     const stored = await store.read();
     if (stored.kind !== "root") return false;
     const { state } = stored;
+    const phaseMs = phases.phaseMs(state);
     const evidence = { ...this.#options.gather(state), fault: await this.#options.check(state) };
-    const plan = planRotation(state, evidence, { nowMs: clock.now(), limits });
+    const plan = planRotation(state, evidence, { nowMs: clock.now(), phaseMs, limits });
     if (plan.kind === "wait") {
       this.#failure = "";
       this.#reportWaiting(state, plan.reason, evidence);
       return false;
     }
-    const next = await takeStep(state, plan, { ...this.#options, request: evidence.request });
+    const next = await takeStep(state, plan, { ...this.#options, phaseMs, request: evidence.request });
     if (!right.isCurrent()) return false;
     const outcome = await store.swap(stored, next);
     this.#failure = "";
@@ -95,6 +99,7 @@ export class RotationDriver {
 
   #reportStep(before: RotationState, after: RotationState, plan: Exclude<RotationPlan, { kind: "wait" }>): void {
     const { log, metrics } = this.#options;
+    if (plan.kind === "count") return;
     metrics.stepped(after.kind);
     this.#reported = undefined;
     const fields = { component: "ca-agent", from: before.kind, to: after.kind, revision: after.revision };

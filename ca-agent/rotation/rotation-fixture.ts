@@ -19,7 +19,7 @@ export const NOW_MS = Date.parse("2030-01-01T00:00:00Z");
 export const HOUR_MS = 3_600_000;
 export const DAY_MS = 24 * HOUR_MS;
 export const LIMITS = createRotationLimits(DAY_MS);
-export const INPUT: StepInput = { nowMs: NOW_MS, limits: LIMITS, request: undefined };
+export const INPUT: StepInput = { nowMs: NOW_MS, phaseMs: 0, limits: LIMITS, request: undefined };
 export const TRUST_DOMAIN = parseTrustDomain("cluster.local");
 
 export function mintOwnRoot(nowMs = NOW_MS): RootPair {
@@ -58,7 +58,7 @@ export const READY: RotationEvidence = {
     holding: byRoot([OLD, 10], [NEW, 10]),
   }),
   rejectedRoots: new Set(),
-  replicas: { live: 2, following: 2, lost: 0, otherLeavesUntilMs: 0 },
-  completeSinceMs: NOW_MS - DAY_MS,
+  replicas: { live: 2, following: 2, lost: 0, otherLeavesForMs: 0 },
+  completeForMs: DAY_MS,
   fault: undefined,
 };

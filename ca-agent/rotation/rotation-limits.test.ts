@@ -14,7 +14,7 @@ describe("the limits of a rotation", () => {
   it("are no longer than a leaf lives, but those for sidecars that do not follow", () => {
     expect(createRotationLimits(30_000)).toEqual({
       ...{ publishMs: 30_000, settleMs: 30_000, clockErrorMs: 30_000, retryMs: 30_000, longestLeafMs: 30_000 },
-      ...{ publishLimitMs: DAY_MS, retireLimitMs: 7 * DAY_MS },
+      ...{ publishLimitMs: DAY_MS, retireLimitMs: 7 * DAY_MS, countMs: HOUR_MS },
     });
     expect(createRotationLimits(HOUR_MS)).toMatchObject({
       publishMs: 180_000,
@@ -24,8 +24,8 @@ describe("the limits of a rotation", () => {
   });
 
   it("keep an old root until its last leaf has expired, by clocks that differ", () => {
-    expect(latestLeafEnd({ nowMs: 0, limits: createRotationLimits(30_000) })).toBe(60_000);
-    expect(latestLeafEnd({ nowMs: 0, limits: createRotationLimits(DAY_MS) })).toBe(DAY_MS + 7_440_000);
+    expect(latestLeafEnd({ phaseMs: 0, limits: createRotationLimits(30_000) })).toBe(60_000);
+    expect(latestLeafEnd({ phaseMs: 0, limits: createRotationLimits(DAY_MS) })).toBe(DAY_MS + 7_440_000);
   });
 
   it("can be changed", () => {

@@ -15,6 +15,8 @@ export interface RotationLimits {
    * start have so long to report. @default 90,000
    */
   readonly settleMs: number;
+  /** So often a phase stores how long it has lasted: a restart loses no more of that. @default an hour */
+  readonly countMs: number;
   /** After a rotation by age was rolled back, the next one starts so much later. @default a day */
   readonly retryMs: number;
 }
@@ -36,6 +38,7 @@ export function createRotationLimits(longestLeafMs: number, changed: Partial<Rot
     clockErrorMs: upToLeaf(2 * (HOUR_MS + 120_000)),
     retireLimitMs: 7 * DAY_MS,
     settleMs: upToLeaf(90_000),
+    countMs: HOUR_MS,
     retryMs: upToLeaf(DAY_MS),
     ...changed,
   };
@@ -43,12 +46,14 @@ export function createRotationLimits(longestLeafMs: number, changed: Partial<Rot
 
 /** The time, and the limits that it is compared with. */
 export interface RotationTime {
-  /** By the wall clock. */
+  /** By the wall clock: for dates, and for the age of a root. */
   readonly nowMs: number;
+  /** How long the phase has lasted at least: `PhaseClock`. All limits are compared with this alone. */
+  readonly phaseMs: number;
   readonly limits: RotationLimits;
 }
 
-/** By when all leaves have certainly expired that have been signed up to now. */
-export function latestLeafEnd({ nowMs, limits }: RotationTime): number {
-  return nowMs + limits.longestLeafMs + limits.clockErrorMs;
+/** How long a phase must have lasted until all leaves have certainly expired that were signed up to now. */
+export function latestLeafEnd({ phaseMs, limits }: Pick<RotationTime, "phaseMs" | "limits">): number {
+  return phaseMs + limits.longestLeafMs + limits.clockErrorMs;
 }

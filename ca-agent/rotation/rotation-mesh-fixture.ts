@@ -7,6 +7,7 @@ import { FakeClock, settlePromises } from "../../mesh/fake-clock-fixture.ts";
 import { parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import { createSelfSignedRoot } from "../authority/self-signed-root.ts";
+import { PhaseClock } from "./phase-clock.ts";
 import { combineReplicas, type Replica, type ReplicaReport } from "./replica-report.ts";
 import { RotationDriver } from "./rotation-driver.ts";
 import { createRotationLimits, type RotationLimits } from "./rotation-limits.ts";
@@ -67,19 +68,22 @@ export class ControlPlane {
   readonly startedMs: number;
   readonly #mesh: RotationMesh;
   readonly #driver: RotationDriver;
+  /** By the monotonic clock. */
   readonly #leavesUntilMs = new Map<string, number>();
+  readonly #phases: PhaseClock;
   #stop = new AbortController();
 
   constructor(mesh: RotationMesh) {
     this.#mesh = mesh;
     this.inForce = mesh.store.state;
+    this.#phases = new PhaseClock(mesh.clock);
     this.startedMs = mesh.clock.monotonicMs();
     this.#driver = new RotationDriver({
       ...{ store: mesh.store, limits: LIMITS, checkMs: CHECK_MS, clock: mesh.clock, log: this.log, randomBytes },
-      trustDomain: parseTrustDomain("cluster.local"),
+      ...{ trustDomain: parseTrustDomain("cluster.local"), phases: this.#phases },
       gather: (state) => ({
         request: mesh.request,
-        ...combineReplicas(mesh.seenReplicas(), state, mesh.clock.now()),
+        ...combineReplicas(mesh.seenReplicas(), state),
       }),
       check: async (state) => (state.kind === "published" ? mesh.fault : undefined),
       metrics: { stepped: () => undefined, failed: () => (mesh.failures += 1) },
@@ -108,15 +112,23 @@ export class ControlPlane {
   sign(): Leaf {
     const { inForce } = this;
     const root = fingerprintOf(inForce.current.certificatePem);
-    const untilMs = this.#mesh.clock.now() + LEAF_MS;
-    this.#leavesUntilMs.set(root, untilMs);
+    const { clock } = this.#mesh;
+    const untilMs = clock.now() + LEAF_MS;
+    this.#leavesUntilMs.set(root, clock.monotonicMs() + LEAF_MS);
     const crossSignedBy = inForce.kind === "signing" ? fingerprintOf(inForce.previous.certificatePem) : undefined;
     return { root, crossSignedBy, untilMs };
   }
 
-  #otherLeavesUntilMs(): number {
+  #otherLeavesForMs(): number {
     const present = fingerprintOf(this.inForce.current.certificatePem);
-    return Math.max(0, ...[...this.#leavesUntilMs].map(([root, untilMs]) => (root === present ? 0 : untilMs)));
+    const others = [...this.#leavesUntilMs].filter(([root]) => root !== present).map(([, untilMs]) => untilMs);
+    return Math.max(0, ...others.map((untilMs) => untilMs + LIMITS.clockErrorMs - this.#mesh.clock.monotonicMs()));
+  }
+
+  /** Reads what is stored now. */
+  follow(): void {
+    this.inForce = this.#mesh.store.state;
+    this.#phases.phaseMs(this.inForce);
   }
 
   /** Each sidecar is a tenant of its own. */
@@ -136,7 +148,7 @@ export class ControlPlane {
     return {
       revision: this.inForce.revision,
       countingForMs: this.#mesh.clock.monotonicMs() - this.startedMs,
-      otherLeavesForMs: Math.max(0, this.#otherLeavesUntilMs() - this.#mesh.clock.now()),
+      otherLeavesForMs: this.#otherLeavesForMs(),
       sidecars: {
         connected: own.length,
         trusting: count(own.flatMap(({ trusts }) => [...trusts])),
@@ -174,6 +186,11 @@ export class Sidecar {
     const nowMs = this.#mesh.clock.now();
     if (this.mood === "follows") this.trusts = rootsOf(this.controlPlane.inForce);
     if (this.leaf.untilMs - nowMs < LEAF_MS / 2) this.leaf = this.controlPlane.sign();
+  }
+
+  /** Its certificate was of a time that is no longer the present. */
+  renew(): void {
+    this.leaf = this.controlPlane.sign();
   }
 
   /** Why it does not trust another one. */
@@ -245,7 +262,7 @@ export class RotationMesh {
   async pass(ms: number): Promise<void> {
     for (let passed = 0; passed < ms; passed += STEP_MS) {
       await this.clock.advance(STEP_MS);
-      for (const one of this.controlPlanes) if (one.network === "up") one.inForce = this.store.state;
+      for (const one of this.controlPlanes) if (one.network === "up") one.follow();
       for (const sidecar of this.sidecars) sidecar.live();
       this.#checkTrust();
     }

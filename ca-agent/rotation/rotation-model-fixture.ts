@@ -1,5 +1,6 @@
 /** For tests: a mesh whose root is rotated, with control planes that fail, as plain values. */
 import type { RootPair } from "../authority/self-signed-root.ts";
+import { PhaseClock } from "./phase-clock.ts";
 import { planRotation } from "./plan-rotation.ts";
 import { mintOwnRoot, NOW_MS, STEADY } from "./rotation-fixture.ts";
 import { createRotationLimits, type RotationLimits } from "./rotation-limits.ts";
@@ -10,7 +11,15 @@ import {
   type RotationState,
   trustedRoots,
 } from "./rotation-state.ts";
-import { activateNext, confirmPhase, publishNext, retireRoot, rollBack, type StepInput } from "./rotation-steps.ts";
+import {
+  activateNext,
+  confirmPhase,
+  countPhase,
+  publishNext,
+  retireRoot,
+  rollBack,
+  type StepInput,
+} from "./rotation-steps.ts";
 
 const POOL: readonly RootPair[] = Array.from({ length: 4 }, () => mintOwnRoot());
 /** Fingerprints, computed once. */
@@ -26,7 +35,7 @@ const NEVER_MS = 1e13;
 /** Without limits of patience: what is never given up must hold alone. */
 export const MODEL_LIMITS: RotationLimits = createRotationLimits(LEAF_MS, {
   ...{ publishMs: 60, publishLimitMs: NEVER_MS, retireLimitMs: NEVER_MS },
-  ...{ clockErrorMs: 10, settleMs: 20 },
+  ...{ clockErrorMs: 10, settleMs: 20, countMs: 300 },
 });
 
 interface Replica {
@@ -36,6 +45,8 @@ interface Replica {
   startedMs: number;
   /** By root: the end of its last leaf. Forgotten at a restart. */
   signedUntilMs: Map<string, number>;
+  /** New with each start. */
+  phases: PhaseClock;
 }
 
 interface Sidecar {
@@ -61,8 +72,19 @@ export type ModelAction =
   | { readonly kind: "renew"; readonly sidecar: number; readonly lifetimeMs: number }
   | { readonly kind: "request"; readonly request: RotationRequest["kind"] }
   | { readonly kind: "fault"; readonly isFound: boolean }
-  /** The leader looks and acts; it may end before it has written. `isStale`: it has read the state before the last. */
-  | { readonly kind: "lead"; readonly isKilled: boolean; readonly isStale: boolean };
+  | LeadAction;
+
+/** A control plane leads: it looks and acts. */
+interface LeadAction {
+  readonly kind: "lead";
+  readonly replica: number;
+  /** It ends before it has written. */
+  readonly isKilled: boolean;
+  /** It has read the state before the last. */
+  readonly isStale: boolean;
+  /** By so much its wall clock is wrong at this moment. */
+  readonly wrongByMs: number;
+}
 
 export class RotationModel {
   nowMs = NOW_MS;
@@ -76,12 +98,16 @@ export class RotationModel {
   #created = 0;
   /** A control plane that was cut off has ended: the leader has not seen it yet. */
   #unseenEnd = false;
+  /** Since when the stored phase really lasts. */
+  #phaseSinceMs = NOW_MS;
+  readonly #clock = { monotonicMs: () => this.nowMs };
   readonly #replicas: readonly Replica[];
   readonly #sidecars: readonly Sidecar[];
 
   constructor({ replicas, sidecars }: { readonly replicas: number; readonly sidecars: number }) {
     this.#replicas = Array.from({ length: replicas }, () => ({
       ...{ status: "up" as const, inForce: STEADY, startedMs: NOW_MS, signedUntilMs: new Map() },
+      phases: new PhaseClock(this.#clock),
     }));
     this.#sidecars = Array.from({ length: sidecars }, () => ({ replica: undefined, trusted: [], leaf: undefined }));
   }
@@ -94,6 +120,7 @@ export class RotationModel {
   #apply(action: ModelAction): void {
     switch (action.kind) {
       case "pass":
+        for (const { status, phases } of this.#replicas) if (status !== "down") phases.phaseMs(this.stored);
         this.nowMs += action.ms;
         return;
       case "request":
@@ -135,6 +162,7 @@ export class RotationModel {
     if (kind === "heal" && replica.status === "cut") replica.status = "up";
     if (kind === "restart" && replica.status === "down") {
       Object.assign(replica, { status: "up", inForce: this.stored, startedMs: this.nowMs, signedUntilMs: new Map() });
+      replica.phases = new PhaseClock(this.#clock);
     }
   }
 
@@ -170,16 +198,21 @@ export class RotationModel {
     replica.signedUntilMs.set(root, Math.max(endMs, replica.signedUntilMs.get(root) ?? 0));
   }
 
-  #lead({ isKilled, isStale }: Extract<ModelAction, { readonly kind: "lead" }>): void {
+  #lead({ replica, isKilled, isStale, wrongByMs }: LeadAction): void {
     const state = isStale ? this.#before : this.stored;
     const evidence = this.#evidence(state);
-    const plan = planRotation(state, evidence, { nowMs: this.nowMs, limits: MODEL_LIMITS });
+    const phaseMs = this.#replicas[replica % this.#replicas.length]?.phases.phaseMs(state) ?? 0;
+    const time = { nowMs: this.nowMs + wrongByMs, phaseMs, limits: MODEL_LIMITS };
+    const plan = planRotation(state, evidence, time);
     if (isKilled) return;
     this.#unseenEnd = false;
     if (plan.kind === "wait" || state.revision !== this.stored.revision) return;
     if (plan.kind === "step" && plan.to === "signing") this.#checkActivation(state);
-    const next = this.#next(state, plan, { nowMs: this.nowMs, limits: MODEL_LIMITS, request: evidence.request });
+    const input = { ...time, request: evidence.request };
+    const isCounted = plan.kind === "count" && state.kind !== "steady";
+    const next = isCounted ? countPhase(state, input) : this.#next(state, plan, input);
     this.#before = this.stored;
+    if (next.kind !== state.kind) this.#phaseSinceMs = this.nowMs;
     this.stored = next;
     this.visited.add(`${state.kind} ${next.kind}`);
   }
@@ -223,9 +256,9 @@ export class RotationModel {
         live: live.length,
         following: live.filter(({ inForce }) => inForce.revision === state.revision).length,
         lost: cut + (this.#unseenEnd ? 1 : 0),
-        otherLeavesUntilMs: Math.max(0, ...others),
+        otherLeavesForMs: Math.max(0, ...others.map((endMs) => endMs + MODEL_LIMITS.clockErrorMs - this.nowMs)),
       },
-      completeSinceMs: Math.max(...live.map(({ startedMs }) => startedMs)),
+      completeForMs: this.nowMs - Math.max(...live.map(({ startedMs }) => startedMs)),
       fault: this.#fault,
     };
   }
@@ -233,7 +266,7 @@ export class RotationModel {
   /** A root signs only after it was published for a while, and all connected sidecars trust it. */
   #checkActivation(state: RotationState): void {
     if (state.kind !== "published") return;
-    if (this.nowMs - state.sinceMs < MODEL_LIMITS.publishMs)
+    if (this.nowMs - this.#phaseSinceMs < MODEL_LIMITS.publishMs)
       this.broken.push("signed before it was published long enough");
     const next = nameOf(state.next.certificatePem);
     const unaware = this.#sidecars.some(({ replica, trusted }) => replica?.status === "up" && !trusted.includes(next));

@@ -30,8 +30,10 @@ export interface PublishedState extends StateBase {
   readonly kind: "published";
   readonly next: RootPair;
   readonly cause: RotationCause;
-  /** Since when both are trusted, in epoch milliseconds. */
+  /** Since when both are trusted, in epoch milliseconds: for people. */
   readonly sinceMs: number;
+  /** How long that was when the state was stored, at least: `PhaseClock`. */
+  readonly countedMs: number;
 }
 
 /** Both roots are trusted, the new one signs; it is `current`. */
@@ -44,12 +46,14 @@ export interface SigningState extends StateBase {
    */
   readonly crossSignedPem: string | undefined;
   readonly cause: RotationCause;
-  /** Since when the new one signs, in epoch milliseconds. */
+  /** Since when the new one signs, in epoch milliseconds: for people. */
   readonly sinceMs: number;
+  /** How long that was when the state was stored, at least: `PhaseClock`. */
+  readonly countedMs: number;
   /** Whether all control planes had this state in force at some time: since then none signs with the previous root. */
   readonly isFollowed: boolean;
-  /** No leaf of the previous root that was signed until then is valid any more after this, in epoch milliseconds. */
-  readonly leavesUntilMs: number;
+  /** When the phase has lasted so long, no leaf of the previous root that was signed until then is valid any more. */
+  readonly leavesEndMs: number;
 }
 
 /** The use of the new root was rolled back: the old one signs again, and both are trusted until the new one's leaves end. */
@@ -60,12 +64,14 @@ export interface WithdrawingState extends StateBase {
   readonly cause: RotationCause;
   /** Why it was rolled back. */
   readonly reason: string;
-  /** Since when the old one signs again, in epoch milliseconds. */
+  /** Since when the old one signs again, in epoch milliseconds: for people. */
   readonly sinceMs: number;
+  /** How long that was when the state was stored, at least: `PhaseClock`. */
+  readonly countedMs: number;
   /** Whether all control planes had this state in force at some time: since then none signs with the leaving root. */
   readonly isFollowed: boolean;
-  /** No leaf of the leaving root that was signed until then is valid any more after this, in epoch milliseconds. */
-  readonly leavesUntilMs: number;
+  /** When the phase has lasted so long, no leaf of the leaving root that was signed until then is valid any more. */
+  readonly leavesEndMs: number;
 }
 
 export type RotationCause = "request" | "age";
@@ -95,11 +101,8 @@ export interface RotationEvidence {
   /** Roots that nearly all sidecars reject, at every control plane: `findRejectedRoots`. */
   readonly rejectedRoots: ReadonlySet<string>;
   readonly replicas: ReplicaCounts;
-  /**
-   * Since when the counts are complete, in epoch milliseconds: the last start of a control plane that counts. Sidecars need
-   * some seconds to connect again.
-   */
-  readonly completeSinceMs: number;
+  /** How long the counts are complete: since the last start of a control plane. Sidecars need seconds to connect again. */
+  readonly completeForMs: number;
   /** Why the new root cannot be used, as the leader's own check found it. */
   readonly fault: string | undefined;
 }
@@ -140,10 +143,10 @@ export interface ReplicaCounts {
   /** Control planes that may still run and sign, though their Lease has expired. */
   readonly lost: number;
   /**
-   * By when all leaves have expired that the live ones have signed with another root than the present one, in epoch
-   * milliseconds; 0: there are none. One that was cut off and has followed late shows so what it has signed meanwhile.
+   * Until all leaves have certainly expired that the live ones have signed with another root than the present one; 0: they
+   * have. One that was cut off and has followed late shows so what it has signed meanwhile.
    */
-  readonly otherLeavesUntilMs: number;
+  readonly otherLeavesForMs: number;
 }
 
 /** The trusted roots, PEM: the one that signs first. */

@@ -2,7 +2,6 @@ import { describe, expect, it } from "vitest";
 import {
   HOUR_MS,
   INPUT,
-  LIMITS,
   mintOwnRoot,
   NEW,
   NOW_MS,
@@ -13,7 +12,7 @@ import {
   WITHDRAWING,
 } from "./rotation-fixture.ts";
 import { fingerprintOf, trustedRoots } from "./rotation-state.ts";
-import { activateNext, confirmPhase, publishNext, retireRoot, rollBack } from "./rotation-steps.ts";
+import { activateNext, confirmPhase, countPhase, publishNext, retireRoot, rollBack } from "./rotation-steps.ts";
 
 const [old, next] = [OLD.certificatePem, NEW.certificatePem];
 const request = { kind: "rotate", requestId: "later" } as const;
@@ -61,9 +60,16 @@ describe("the steps of a rotation", () => {
   });
 
   it("know the end of the other root's leaves once no control plane signs with it", () => {
-    const nowMs = NOW_MS + HOUR_MS;
-    const confirmed = confirmPhase(SIGNING, { nowMs, limits: LIMITS, request: undefined });
-    const leavesUntilMs = SIGNING.leavesUntilMs + HOUR_MS;
-    expect(confirmed).toEqual({ ...SIGNING, revision: 3, isFollowed: true, leavesUntilMs });
+    const confirmed = confirmPhase(SIGNING, { ...INPUT, phaseMs: HOUR_MS });
+    const leavesEndMs = SIGNING.leavesEndMs + HOUR_MS;
+    expect(confirmed).toEqual({ ...SIGNING, revision: 3, countedMs: HOUR_MS, isFollowed: true, leavesEndMs });
+  });
+
+  it("begin each phase without any time, and store what it has lasted", () => {
+    const late = { ...INPUT, phaseMs: HOUR_MS };
+    const counted = countPhase(PUBLISHED, late);
+    expect(counted).toEqual({ ...PUBLISHED, revision: 2, countedMs: HOUR_MS });
+    expect(activateNext(counted, { crossSignedPem: undefined }, late).countedMs).toBe(0);
+    expect(rollBack(countPhase(SIGNING, late), "a test", late)).toMatchObject({ countedMs: 0 });
   });
 });

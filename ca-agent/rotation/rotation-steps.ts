@@ -24,7 +24,7 @@ export function publishNext(
   { next, cause }: { readonly next: RootPair; readonly cause: RotationCause },
   input: StepInput,
 ): PublishedState {
-  return { kind: "published", ...carried(state, input), next, cause, sinceMs: input.nowMs };
+  return { kind: "published", ...carried(state, input), next, cause, sinceMs: input.nowMs, countedMs: 0 };
 }
 
 /** From now on the next root signs. */
@@ -35,13 +35,21 @@ export function activateNext(
 ): SigningState {
   return {
     ...{ kind: "signing", ...carried(state, input), current: state.next, previous: state.current, crossSignedPem },
-    ...{ cause: state.cause, sinceMs: input.nowMs, isFollowed: false, leavesUntilMs: latestLeafEnd(input) },
+    ...{ cause: state.cause, ...beginSigning(input) },
   };
 }
 
 /** No control plane signs with the other root any more: now it is known when its leaves end. */
 export function confirmPhase<State extends SigningState | WithdrawingState>(state: State, input: StepInput): State {
-  return { ...state, ...carried(state, input), isFollowed: true, leavesUntilMs: latestLeafEnd(input) };
+  return { ...countPhase(state, input), isFollowed: true, leavesEndMs: latestLeafEnd(input) };
+}
+
+/** Stores how long the phase has lasted, for those who go on with it after a restart. */
+export function countPhase<State extends PublishedState | SigningState | WithdrawingState>(
+  state: State,
+  input: StepInput,
+): State {
+  return { ...state, ...carried(state, input), countedMs: input.phaseMs };
 }
 
 /** The root that no longer signs, and whose leaves have all expired, is forgotten with its key. */
@@ -71,13 +79,13 @@ export function rollBack(
   }
   return {
     ...{ kind: "withdrawing", ...carried(state, input), current: state.previous, cause, reason },
-    ...{
-      leavingPem: state.current.certificatePem,
-      sinceMs: input.nowMs,
-      isFollowed: false,
-      leavesUntilMs: latestLeafEnd(input),
-    },
+    ...{ leavingPem: state.current.certificatePem, ...beginSigning(input) },
   };
+}
+
+/** Another root signs from now on, and the one before may still have signed until now. */
+function beginSigning({ nowMs, limits }: StepInput) {
+  return { sinceMs: nowMs, countedMs: 0, isFollowed: false, leavesEndMs: latestLeafEnd({ phaseMs: 0, limits }) };
 }
 
 function endRotation(state: RotationState, ending: Omit<EndedRotation, "atMs">, input: StepInput): SteadyState {

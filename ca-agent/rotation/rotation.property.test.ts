@@ -41,6 +41,8 @@ const actions: fc.Arbitrary<ModelAction> = fc.oneof(
     weight: 8,
     arbitrary: fc.record({
       kind: fc.constant("lead" as const),
+      replica,
+      wrongByMs: fc.constantFrom(0, 0, -1e8, 1e8),
       isKilled: fc.constantFrom(false, false, false, true),
       isStale: fc.constantFrom(false, false, false, true),
     }),
@@ -67,6 +69,7 @@ it("no sequence of faults leaves a valid certificate without a trusted root, or 
 it("such sequences reach every step, or they would show nothing", () => {
   const visited = fc.sample(sequences, { numRuns: 80, seed: 1 }).flatMap((sequence) => [...run(sequence).visited]);
   expect([...new Set(visited)].sort()).toEqual([
+    "published published",
     "published signing",
     "published steady",
     "signing signing",

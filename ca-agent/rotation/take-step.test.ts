@@ -19,7 +19,7 @@ import { findRootFault, type StepDeps, takeStep } from "./take-step.ts";
 
 const clock = new FakeClock(NOW_MS);
 const deps: StepDeps = {
-  ...{ trustDomain: TRUST_DOMAIN, clock, randomBytes, limits: LIMITS },
+  ...{ trustDomain: TRUST_DOMAIN, clock, randomBytes, limits: LIMITS, phaseMs: 0 },
   request: { kind: "rotate", requestId: "one" },
 };
 const unusable = mintRoot({ notBefore: new Date("2019-01-01"), notAfter: new Date("2020-01-01") });
@@ -44,7 +44,7 @@ describe("a step", () => {
     const next = await takeStep(PUBLISHED, { kind: "step", to: "signing" }, deps);
     expect(next).toMatchObject({ kind: "signing", current: NEW, previous: OLD, sinceMs: NOW_MS });
     expect(next.kind === "signing" && next.crossSignedPem).toContain("BEGIN CERTIFICATE");
-    expect(next.kind === "signing" && next.leavesUntilMs).toBeGreaterThan(NOW_MS + DAY_MS);
+    expect(next.kind === "signing" && next.leavesEndMs).toBeGreaterThan(DAY_MS);
   });
 
   it.each([
@@ -63,14 +63,14 @@ describe("a step", () => {
   });
 
   it.each([SIGNING, WITHDRAWING])("confirms $kind", async (state) => {
-    const later = { ...deps, clock: new FakeClock(NOW_MS + DAY_MS) };
-    const next = await takeStep(state, { kind: "confirm" }, later);
-    expect(next).toMatchObject({ kind: state.kind, isFollowed: true, leavesUntilMs: state.leavesUntilMs + DAY_MS });
+    const next = await takeStep(state, { kind: "confirm" }, { ...deps, phaseMs: DAY_MS });
+    expect(next).toMatchObject({ kind: state.kind, isFollowed: true, leavesEndMs: state.leavesEndMs + DAY_MS });
   });
 
   it.each([
     { state: STEADY, plan: { kind: "step", to: "signing" } },
     { state: STEADY, plan: { kind: "roll_back", reason: "a test" } },
+    { state: STEADY, plan: { kind: "count" } },
     { state: PUBLISHED, plan: { kind: "step", to: "steady" } },
     { state: PUBLISHED, plan: { kind: "confirm" } },
     { state: SIGNING, plan: { kind: "step", to: "signing" } },

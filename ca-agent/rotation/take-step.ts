@@ -11,7 +11,15 @@ import { crossSignRoot } from "./cross-sign.ts";
 import type { RotationPlan } from "./plan-rotation.ts";
 import type { RotationLimits } from "./rotation-limits.ts";
 import type { PublishedState, RotationRequest, RotationState } from "./rotation-state.ts";
-import { activateNext, confirmPhase, publishNext, retireRoot, rollBack, type StepInput } from "./rotation-steps.ts";
+import {
+  activateNext,
+  confirmPhase,
+  countPhase,
+  publishNext,
+  retireRoot,
+  rollBack,
+  type StepInput,
+} from "./rotation-steps.ts";
 import { formatOwnAuthority } from "./storage/format-own-authority.ts";
 import { readOwnAuthority } from "./storage/own-authority.ts";
 
@@ -20,6 +28,8 @@ type Step = Exclude<RotationPlan, { readonly kind: "wait" }>;
 
 export interface StepDeps extends TrustedMaterialDeps {
   readonly limits: RotationLimits;
+  /** As `RotationTime`. */
+  readonly phaseMs: number;
   /** The request that is answered by the step. */
   readonly request: RotationRequest | undefined;
 }
@@ -51,10 +61,12 @@ export async function findRootFault(state: RotationState, deps: TrustedMaterialD
 }
 
 async function createNext(state: RotationState, plan: Step, deps: StepDeps): Promise<RotationState> {
-  const input: StepInput = { nowMs: deps.clock.now(), limits: deps.limits, request: deps.request };
+  const { limits, phaseMs, request } = deps;
+  const input: StepInput = { nowMs: deps.clock.now(), phaseMs, limits, request };
   const isLeaving = state.kind === "signing" || state.kind === "withdrawing";
   const isUndecided = state.kind === "signing" || state.kind === "published";
   if (plan.kind === "roll_back" && isUndecided) return rollBack(state, plan.reason, input);
+  if (plan.kind === "count" && state.kind !== "steady") return countPhase(state, input);
   if (plan.kind === "confirm" && isLeaving) return confirmPhase(state, input);
   if (plan.kind !== "step") throw misfit(state, plan.kind);
   if (plan.to === "steady" && isLeaving) return retireRoot(state, input);

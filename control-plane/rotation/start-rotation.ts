@@ -4,6 +4,7 @@ import type { RotationStatus } from "../../ca-agent/authority/authority-status.t
 import type { LiveAuthority } from "../../ca-agent/authority/live-authority.ts";
 import type { ControlFollower } from "../../ca-agent/control/control-store.ts";
 import { describeRotation } from "../../ca-agent/rotation/describe-rotation.ts";
+import { PhaseClock } from "../../ca-agent/rotation/phase-clock.ts";
 import { planRotation } from "../../ca-agent/rotation/plan-rotation.ts";
 import { combineReplicas, type Replica, type ReplicaReport } from "../../ca-agent/rotation/replica-report.ts";
 import { RotationDriver } from "../../ca-agent/rotation/rotation-driver.ts";
@@ -26,7 +27,7 @@ import { REPLICA_TIMES, type ReplicaLeases, type ReplicaTimes, startReplicaLease
 import { createRotationMetrics } from "./rotation-metrics.ts";
 
 /** The authority, as far as it is rotated. */
-export type RotatingAuthority = Pick<LiveAuthority, "revision" | "otherLeavesUntilMs" | "signingRoot" | "subscribe">;
+export type RotatingAuthority = Pick<LiveAuthority, "revision" | "otherLeavesForMs" | "signingRoot" | "subscribe">;
 
 /** What a mesh's size, and the lifetime of its certificates, may change. */
 export interface RotationTuning {
@@ -100,6 +101,7 @@ class RotationPart {
   readonly #limits: RotationLimits;
   readonly #checkMs: number;
   readonly #startedMs: number;
+  readonly #phases: PhaseClock;
   /** The stored state, as it was read last; undefined: there is none, or the authority is the operator's own. */
   #state: RotationState | undefined;
   #others: () => readonly Replica[] = () => [];
@@ -111,6 +113,7 @@ class RotationPart {
     this.#options = options;
     this.#limits = limits;
     this.#startedMs = clock.monotonicMs();
+    this.#phases = new PhaseClock(clock);
     this.#checkMs = Math.min(MAX_CHECK_MS, limits.publishMs / CHECKS, limits.longestLeafMs / CHECKS);
     const metrics = createRotationMetrics(registry, {
       phase: () => this.#state?.kind,
@@ -120,7 +123,7 @@ class RotationPart {
     });
     this.#driver = new RotationDriver({
       ...options,
-      ...{ store, limits, randomBytes, metrics, checkMs: this.#checkMs },
+      ...{ store, limits, randomBytes, metrics, checkMs: this.#checkMs, phases: this.#phases },
       check: (state) => findRootFault(state, { ...options, randomBytes }),
       gather: (state) => this.#gather(state),
     });
@@ -180,6 +183,8 @@ class RotationPart {
       try {
         const stored = await store.read();
         this.#state = stored.kind === "root" ? stored.state : undefined;
+        // From now on its time counts, should this process become the leader.
+        if (this.#state !== undefined) this.#phases.phaseMs(this.#state);
         reported = "";
       } catch (caught) {
         const { code, message } = MeshError.from(caught);
@@ -200,15 +205,16 @@ class RotationPart {
     const state = this.#state;
     if (state === undefined) return undefined;
     const evidence = { ...this.#gather(state), fault: undefined };
-    return describeRotation(state, planRotation(state, evidence, { nowMs: clock.now(), limits }));
+    const phaseMs = this.#phases.phaseMs(state);
+    return describeRotation(state, planRotation(state, evidence, { nowMs: clock.now(), phaseMs, limits }));
   }
 
   #gather(state: RotationState): Omit<RotationEvidence, "fault"> {
-    const { control, clock } = this.#options;
+    const { control } = this.#options;
     const requested = control.current().rotation;
     return {
       request: requested && { kind: requested.kind ?? "rotate", requestId: requested.requestId },
-      ...combineReplicas([{ kind: "live", report: this.#report(state) }, ...this.#others()], state, clock.now()),
+      ...combineReplicas([{ kind: "live", report: this.#report(state) }, ...this.#others()], state),
     };
   }
 
@@ -218,7 +224,7 @@ class RotationPart {
     return {
       revision: authority.revision(),
       countingForMs: clock.monotonicMs() - this.#startedMs,
-      otherLeavesForMs: Math.max(0, authority.otherLeavesUntilMs() - clock.now()),
+      otherLeavesForMs: Math.max(0, authority.otherLeavesForMs() + this.#limits.clockErrorMs),
       sidecars: countSidecars(state === undefined || state.kind === "steady" ? [] : proxies()),
     };
   }

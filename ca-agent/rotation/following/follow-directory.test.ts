@@ -59,6 +59,7 @@ async function take(plan: Exclude<RotationPlan, { kind: "wait" }>): Promise<Rota
     trustDomain: TRUST_DOMAIN,
     clock,
     randomBytes,
+    phaseMs: 0,
     limits,
     request: undefined,
   });

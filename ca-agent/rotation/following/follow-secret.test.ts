@@ -30,7 +30,7 @@ async function take(plan: Exclude<RotationPlan, { kind: "wait" }>): Promise<Rota
   const store = createSecretStore({ api: new InProcessApi(harness.cluster), namespace: NAMESPACE });
   const stored = await readRoot(store);
   const limits = createRotationLimits(HOUR_MS);
-  const deps = { trustDomain: TRUST_DOMAIN, clock: harness.clock, randomBytes, limits, request: undefined };
+  const deps = { trustDomain: TRUST_DOMAIN, clock: harness.clock, randomBytes, limits, phaseMs: 0, request: undefined };
   const next = await takeStep(stored.state, plan, deps);
   expect(await store.swap(stored, next)).toBe("stored");
   return next;

@@ -1,6 +1,12 @@
 import { ISTIO_FORM } from "../../authority/authority-files.ts";
 import type { RootPair } from "../../authority/self-signed-root.ts";
-import { fingerprintOf, type RotationState, trustedRoots } from "../rotation-state.ts";
+import {
+  fingerprintOf,
+  type RotationState,
+  type SigningState,
+  trustedRoots,
+  type WithdrawingState,
+} from "../rotation-state.ts";
 import { NAMES } from "./own-file-names.ts";
 import { formatRotationRecord, type RotationRecord } from "./rotation-record.ts";
 
@@ -29,24 +35,19 @@ function recordOf(state: RotationState): RotationRecord {
     case "steady":
       return { ...base, kind: state.kind, last: state.last };
     case "published": {
-      const { kind, cause, sinceMs, next } = state;
-      return { ...base, kind, cause, sinceMs, next: fingerprintOf(next.certificatePem) };
+      const { kind, cause, sinceMs, countedMs, next } = state;
+      return { ...base, kind, cause, sinceMs, countedMs, next: fingerprintOf(next.certificatePem) };
     }
     case "signing": {
-      const { kind, cause, sinceMs, isFollowed, leavesUntilMs, previous } = state;
-      return {
-        ...base,
-        kind,
-        cause,
-        sinceMs,
-        isFollowed,
-        leavesUntilMs,
-        previous: fingerprintOf(previous.certificatePem),
-      };
+      return { ...base, kind: state.kind, ...leavingOf(state), previous: fingerprintOf(state.previous.certificatePem) };
     }
     case "withdrawing": {
-      const { kind, cause, reason, sinceMs, isFollowed, leavesUntilMs, leavingPem } = state;
-      return { ...base, kind, cause, reason, sinceMs, isFollowed, leavesUntilMs, leaving: fingerprintOf(leavingPem) };
+      const { kind, reason, leavingPem } = state;
+      return { ...base, kind, reason, ...leavingOf(state), leaving: fingerprintOf(leavingPem) };
     }
   }
+}
+
+function leavingOf({ cause, sinceMs, countedMs, isFollowed, leavesEndMs }: SigningState | WithdrawingState) {
+  return { cause, sinceMs, countedMs, isFollowed, leavesEndMs };
 }

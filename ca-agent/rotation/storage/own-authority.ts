@@ -81,35 +81,25 @@ function parseRecorded(found: FileTexts, recordText: string): RotationState {
     case "steady":
       return { ...base, kind: "steady", current, others: others(), last: record.last };
     case "published": {
-      const { kind, cause, sinceMs } = record;
+      const { kind, cause, sinceMs, countedMs } = record;
       const names = { certificate: NAMES.nextCertificate, key: NAMES.nextKey, fingerprint: record.next };
       const next = readPair(found, names);
-      return { ...base, kind, current, next, others: others(trusted(next.certificatePem)), cause, sinceMs };
+      return { ...base, kind, current, next, others: others(trusted(next.certificatePem)), cause, sinceMs, countedMs };
     }
     case "signing": {
-      const { kind, cause, sinceMs, isFollowed, leavesUntilMs } = record;
+      const { kind, cause, sinceMs, countedMs, isFollowed, leavesEndMs } = record;
       const names = { certificate: NAMES.previousCertificate, key: NAMES.previousKey, fingerprint: record.previous };
       const previous = readPair(found, names);
-      const times = { cause, sinceMs, isFollowed, leavesUntilMs };
+      const times = { cause, sinceMs, countedMs, isFollowed, leavesEndMs };
       const crossSignedPem = readCrossSigned(found);
       const rest = others(trusted(previous.certificatePem));
       return { ...base, kind, current, previous, crossSignedPem, others: rest, ...times };
     }
     case "withdrawing": {
-      const { kind, cause, reason, sinceMs, isFollowed, leavesUntilMs } = record;
+      const { kind, cause, reason, sinceMs, countedMs, isFollowed, leavesEndMs } = record;
       const leavingPem = requireTrusted(found, roots, record.leaving);
-      return {
-        ...base,
-        kind,
-        current,
-        leavingPem,
-        others: others(leavingPem),
-        cause,
-        reason,
-        sinceMs,
-        isFollowed,
-        leavesUntilMs,
-      };
+      const times = { cause, reason, sinceMs, countedMs, isFollowed, leavesEndMs };
+      return { ...base, kind, current, leavingPem, others: others(leavingPem), ...times };
     }
   }
 }

@@ -13,13 +13,15 @@ const base = {
   requestId: fc.option(fc.stringMatching(/^[\x21-\x7e]{1,128}$/), { nil: undefined }),
   current: fingerprint,
 };
-const leaving = { cause, sinceMs: time, isFollowed: fc.boolean(), leavesUntilMs: time };
+const duration = fc.nat();
+const phase = { cause, sinceMs: time, countedMs: duration };
+const leaving = { ...phase, isFollowed: fc.boolean(), leavesEndMs: duration };
 const outcome = fc.constantFrom("completed" as const, "rolled_back" as const);
 const last = fc.record({ cause, outcome, reason, atMs: time, dropped: fingerprint });
 
 const record: fc.Arbitrary<RotationRecord> = fc.oneof(
   fc.record({ ...base, kind: fc.constant("steady" as const), last: fc.option(last, { nil: undefined }) }),
-  fc.record({ ...base, kind: fc.constant("published" as const), next: fingerprint, cause, sinceMs: time }),
+  fc.record({ ...base, kind: fc.constant("published" as const), next: fingerprint, ...phase }),
   fc.record({ ...base, kind: fc.constant("signing" as const), previous: fingerprint, ...leaving }),
   fc.record({ ...base, kind: fc.constant("withdrawing" as const), leaving: fingerprint, reason, ...leaving }),
 );

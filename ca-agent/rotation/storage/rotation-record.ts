@@ -8,7 +8,7 @@ import type { EndedRotation, RotationCause, RotationState } from "../rotation-st
 export type RotationRecord = RecordBase &
   (
     | { readonly kind: "steady"; readonly last: EndedRotation | undefined }
-    | { readonly kind: "published"; readonly next: string; readonly cause: RotationCause; readonly sinceMs: number }
+    | ({ readonly kind: "published"; readonly next: string; readonly cause: RotationCause } & PhaseTimes)
     | (LeavingRecord & { readonly kind: "signing"; readonly previous: string })
     | (LeavingRecord & { readonly kind: "withdrawing"; readonly leaving: string; readonly reason: string })
   );
@@ -20,11 +20,15 @@ interface RecordBase {
   readonly current: string;
 }
 
-interface LeavingRecord {
-  readonly cause: RotationCause;
+interface PhaseTimes {
   readonly sinceMs: number;
+  readonly countedMs: number;
+}
+
+interface LeavingRecord extends PhaseTimes {
+  readonly cause: RotationCause;
   readonly isFollowed: boolean;
-  readonly leavesUntilMs: number;
+  readonly leavesEndMs: number;
 }
 
 const MAX_CHARACTERS = 16_384;
@@ -34,11 +38,12 @@ const REQUEST_ID = /^[\x21-\x7e]{1,128}$/;
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
 const BASE = ["kind", "revision", "requestId", "current"];
+const PHASE = [...BASE, "cause", "since", "countedMs"];
 const FIELDS: Readonly<Record<RotationState["kind"], readonly string[]>> = {
   steady: [...BASE, "last"],
-  published: [...BASE, "next", "cause", "since"],
-  signing: [...BASE, "previous", "cause", "since", "followed", "leavesUntil"],
-  withdrawing: [...BASE, "leaving", "cause", "reason", "since", "followed", "leavesUntil"],
+  published: [...PHASE, "next"],
+  signing: [...PHASE, "previous", "followed", "leavesEndMs"],
+  withdrawing: [...PHASE, "leaving", "reason", "followed", "leavesEndMs"],
 };
 const LAST_FIELDS = ["cause", "outcome", "reason", "at", "dropped"];
 
@@ -62,7 +67,7 @@ export function parseRotationRecord(text: string): RotationRecord {
         ...base,
         next: readFingerprint(fields, "next"),
         cause: readCause(fields),
-        sinceMs: readTime(fields, "since"),
+        ...readTimes(fields),
       };
     case "signing":
       return { kind, ...base, previous: readFingerprint(fields, "previous"), ...readLeaving(fields) };
@@ -88,7 +93,7 @@ function formatKind(record: RotationRecord): Fields {
     case "steady":
       return { last: record.last && formatLast(record.last) };
     case "published":
-      return { next: record.next, cause: record.cause, since: formatTime(record.sinceMs) };
+      return { next: record.next, cause: record.cause, ...formatTimes(record) };
     case "signing":
       return { previous: record.previous, ...formatLeaving(record) };
     case "withdrawing":
@@ -96,8 +101,12 @@ function formatKind(record: RotationRecord): Fields {
   }
 }
 
-function formatLeaving({ cause, sinceMs, isFollowed, leavesUntilMs }: LeavingRecord): Fields {
-  return { cause, since: formatTime(sinceMs), followed: isFollowed, leavesUntil: formatTime(leavesUntilMs) };
+function formatLeaving({ cause, isFollowed, leavesEndMs, ...times }: LeavingRecord): Fields {
+  return { cause, ...formatTimes(times), followed: isFollowed, leavesEndMs };
+}
+
+function formatTimes({ sinceMs, countedMs }: PhaseTimes): Fields {
+  return { since: formatTime(sinceMs), countedMs };
 }
 
 function formatLast({ cause, outcome, reason, atMs, dropped }: EndedRotation): Fields {
@@ -113,9 +122,9 @@ function readKind(value: unknown): RotationState["kind"] {
 function readLeaving(fields: Fields): LeavingRecord {
   return {
     cause: readCause(fields),
-    sinceMs: readTime(fields, "since"),
+    ...readTimes(fields),
     isFollowed: readFlag(fields, "followed"),
-    leavesUntilMs: readTime(fields, "leavesUntil"),
+    leavesEndMs: readDuration(fields, "leavesEndMs"),
   };
 }
 
@@ -160,6 +169,16 @@ function readFlag(fields: Fields, name: string): boolean {
   const value = fields[name];
   if (typeof value === "boolean") return value;
   throw new Error(`its ${name} is neither true nor false`);
+}
+
+function readTimes(fields: Fields): PhaseTimes {
+  return { sinceMs: readTime(fields, "since"), countedMs: readDuration(fields, "countedMs") };
+}
+
+function readDuration(fields: Fields, name: string): number {
+  const value = fields[name];
+  if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return value;
+  throw new Error(`its ${name} is not a number of milliseconds from 0 on`);
 }
 
 function readTime(fields: Fields, name: string): number {
