@@ -1,4 +1,4 @@
-import { DerReader } from "./der-reader.ts";
+import { DER_TAG, DerReader } from "./der-reader.ts";
 import { IdentityError } from "./identity-error.ts";
 import { EXTENSION_OID, type X509Extension } from "./x509-extensions.ts";
 
@@ -25,13 +25,33 @@ const ENTRY_EXTENSIONS: readonly string[] = [OID.reasonCode, OID.invalidityDate]
 const ENUMERATED = 0x0a;
 const REMOVE_FROM_LIST = 8;
 
-/** Refuses a list whose critical extensions are not understood (RFC 5280, section 5.2), and kinds of lists by name. */
-export function checkListExtensions(extensions: readonly X509Extension[]): void {
+/** Content of a list's number: 20 octets (RFC 5280, section 5.2.3). */
+const MAX_NUMBER_OCTETS = 20;
+
+/**
+ * Refuses a list whose critical extensions are not understood (RFC 5280, section 5.2), and kinds of lists by name. Returns
+ * its number if it has one.
+ */
+export function readListExtensions(extensions: readonly X509Extension[]): bigint | undefined {
   for (const { oid, critical } of extensions) {
     const reason = Object.hasOwn(NOT_SUPPORTED, oid) ? NOT_SUPPORTED[oid] : undefined;
     if (reason !== undefined) throw listError(reason);
     if (critical && !LIST_EXTENSIONS.includes(oid)) throw listError(`it has the unknown critical extension ${oid}`);
   }
+  const stated = extensions.find(({ oid }) => oid === OID.listNumber);
+  return stated && readNumber(stated.value);
+}
+
+function readNumber(value: Uint8Array): bigint {
+  const reader = new DerReader(value);
+  const content = reader.content(reader.expect(DER_TAG.integer, "the list's number"));
+  reader.finish("the list's number");
+  const [first, second = 0x80] = content;
+  const isMinimal = first !== undefined && first < 0x80 && (first !== 0 || second >= 0x80);
+  if (!isMinimal || content.length > MAX_NUMBER_OCTETS) {
+    throw listError("its number is negative, not minimal, or longer than 20 octets");
+  }
+  return BigInt(`0x${Buffer.from(content).toString("hex")}`);
 }
 
 /** The same for an entry (RFC 5280, section 5.3): an unknown critical extension may change what it means. */

@@ -1,7 +1,7 @@
 import { DER_TAG, type DerElement, DerReader } from "./der-reader.ts";
 import { DER_TIME_TAGS, readDerTime } from "./der-time.ts";
 import { IdentityError } from "./identity-error.ts";
-import { checkEntryExtensions, checkListExtensions } from "./revocation-list-extensions.ts";
+import { checkEntryExtensions, readListExtensions } from "./revocation-list-extensions.ts";
 import { findSignatureAlgorithm, type SignatureAlgorithm } from "./signature-algorithms.ts";
 import { readExtensionList, readOid } from "./x509-extensions.ts";
 
@@ -17,6 +17,8 @@ export interface RevocationList {
   readonly thisUpdateMs: number;
   /** When the next list is due; absent: not stated. */
   readonly nextUpdateMs?: number;
+  /** Grows with each list of the issuer (RFC 5280, section 5.2.3); absent: not stated. */
+  readonly number?: bigint;
   /** Hexadecimal, upper case, without leading zeros; each once. */
   readonly serialNumbers: readonly string[];
 }
@@ -68,11 +70,12 @@ function readSignedPart(signed: DerReader): SignedPart {
   const serialNumbers = entries === undefined ? [] : readEntries(signed.inside(entries), isVersion2);
   const tagged = signed.optional(EXTENSIONS_TAG, "the extensions");
   signed.finish("the signed part");
-  if (tagged !== undefined) readListExtensions(signed, tagged, isVersion2);
+  const number = tagged && readExtensions(signed, tagged, isVersion2);
   return {
     algorithm,
     issuer: signed.whole(issuer),
     thisUpdateMs,
+    ...(number !== undefined && { number }),
     ...(next !== undefined && { nextUpdateMs: readDerTime(signed, next, "nextUpdate") }),
     serialNumbers,
   };
@@ -121,12 +124,12 @@ function readSerialNumber(content: Uint8Array): string {
   return digits === "" ? "0" : digits;
 }
 
-function readListExtensions(signed: DerReader, tagged: DerElement, isVersion2: boolean): void {
+function readExtensions(signed: DerReader, tagged: DerElement, isVersion2: boolean): bigint | undefined {
   if (!isVersion2) throw listError("it has extensions, which its version 1 does not allow");
   const outer = signed.inside(tagged);
   const list = outer.inside(outer.expect(DER_TAG.sequence, "the list of extensions"));
   outer.finish("the list of extensions");
-  checkListExtensions(readExtensionList(list));
+  return readListExtensions(readExtensionList(list));
 }
 
 /** Exactly one form each: NULL for RSA (RFC 4055, section 5), nothing for ECDSA (RFC 5758, section 3.2). */

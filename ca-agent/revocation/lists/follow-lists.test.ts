@@ -64,6 +64,12 @@ it("a directory's list comes into force within seconds, signed by the intermedia
   write({ "ca-crl.pem": listOf("4f") });
   await pass(7000);
   expect(listed(lists)).toEqual(["4F"]);
+  rmSync(join(folder, "ca-crl.pem"));
+  await pass(7000);
+  expect(listed(lists)).toEqual(["4F"]);
+  write({ "ca-crl.pem": "# no other lists\n" });
+  await pass(7000);
+  expect(listed(lists)).toEqual([]);
 });
 
 it("a list that others may write is refused", async () => {
@@ -95,4 +101,8 @@ it("a Secret's list comes into force at once", async () => {
   cluster.replace(KINDS.secrets, secret({ ...texts, "ca-crl.pem": "" }));
   await pass(1000);
   expect(listed(lists)).toEqual(["4F", "50"]);
+  const newer = mintRevocationList({ issuer: signer, thisUpdate: new Date("2026-02-01T00:00:00Z") });
+  cluster.replace(KINDS.secrets, secret({ ...texts, "ca-crl.pem": formatListPem(newer) }));
+  await pass(1000);
+  expect(listed(lists)).toEqual([]);
 });

@@ -6,7 +6,8 @@ import { startWallTimer } from "../../../net/wall-timer.ts";
 import { whenAborted } from "../../../net/when-aborted.ts";
 import type { Authority } from "../../authority/authority.ts";
 import { CaError } from "../../ca-error.ts";
-import { findAuthorities, readVerifiedLists, type VerifiedList } from "./verify-lists.ts";
+import { entriesOf, findOlder, type ListsByKey, mergeLists, readStatement } from "./merge-lists.ts";
+import { findAuthorities, readVerifiedLists } from "./verify-lists.ts";
 
 export interface LiveListsDeps {
   readonly authority: Pick<Authority, "roots" | "subscribe">;
@@ -33,19 +34,22 @@ export type FoundLists =
 /**
  * An operator's certificate revocation lists. Lists that cannot be verified change nothing; as long as there were none
  * before, there is no usable state, because an unreadable list must not mean that nothing is revoked. A list that is
- * removed or has expired stays in force while the process runs.
+ * removed or has expired stays in force while the process runs, until a newer one of its issuer replaces it or the text
+ * states that there are no other lists.
  */
 export class LiveLists {
   readonly #deps: LiveListsDeps;
   readonly #listeners = new Set<() => void>();
   readonly #opened = Promise.withResolvers<void>();
-  #inForce: ReadonlyMap<string, VerifiedList> = new Map();
+  #inForce: ListsByKey = new Map();
   #entries: readonly RevokedCertificate[] = [];
   #isOpen = false;
   #found: FoundLists | undefined;
   #fault: string | undefined;
   #warned = "";
   #timer: Timer | undefined;
+  /** Until a list that is of the future may be used. */
+  #early: Timer | undefined;
 
   constructor(deps: LiveListsDeps) {
     this.#deps = deps;
@@ -56,6 +60,7 @@ export class LiveLists {
     const stop = (): void => {
       unsubscribe();
       this.#timer?.cancel();
+      this.#early?.cancel();
     };
     deps.signal.addEventListener("abort", stop, { once: true });
   }
@@ -91,18 +96,25 @@ export class LiveLists {
   /** Takes what was found now. */
   take(found: FoundLists): void {
     this.#found = found;
+    this.#early?.cancel();
     try {
       if (found.kind === "unreadable") throw found.error;
-      this.#adopt(found.kind === "absent" ? [] : this.#verify(found));
+      if (found.kind === "absent") {
+        this.#adopt(new Map(), false);
+        return;
+      }
+      const { pem, isComplete } = readStatement(found.pem);
+      this.#adopt(this.#verify({ ...found, pem }), isComplete);
     } catch (caught) {
       this.#report(MeshError.from(caught));
     }
   }
 
-  #verify({ from, pem, certificates }: Extract<FoundLists, { kind: "lists" }>): readonly VerifiedList[] {
+  #verify({ from, pem, certificates }: Extract<FoundLists, { kind: "lists" }>): ListsByKey {
     try {
-      const lists = readVerifiedLists(pem, findAuthorities(this.#deps.authority.roots(), certificates));
-      const older = lists.find(({ key, thisUpdateMs }) => thisUpdateMs < (this.#inForce.get(key)?.thisUpdateMs ?? 0));
+      const lists = mergeLists(readVerifiedLists(pem, findAuthorities(this.#deps.authority.roots(), certificates)));
+      this.#refuseFuture(Math.max(...[...lists.values()].map(({ thisUpdateMs }) => thisUpdateMs)));
+      const older = findOlder(lists, this.#inForce);
       if (older === undefined) return lists;
       throw new CaError(
         "revocation_list",
@@ -116,11 +128,22 @@ export class LiveLists {
     }
   }
 
-  #adopt(lists: readonly VerifiedList[]): void {
+  /** No later list could replace one of the future, and a lost one would be noticed late. */
+  #refuseFuture(thisUpdateMs: number): void {
+    const { clock } = this.#deps;
+    const usableFromMs = thisUpdateMs - CLOCK_TOLERANCE_MS;
+    if (!(usableFromMs > clock.now())) return;
+    this.#early = startWallTimer(clock, usableFromMs, () => this.#found && this.take(this.#found));
+    const fix = "check the clock of its issuer, or issue it again";
+    throw new CaError("revocation_list", `a list of ${formatTime(thisUpdateMs)} is of the future: ${fix}`);
+  }
+
+  /** @param isComplete whether lists in force that are not among these are withdrawn */
+  #adopt(lists: ListsByKey, isComplete: boolean): void {
     const { log } = this.#deps;
-    const byKey = mergeLists(lists);
-    const removed = [...this.#inForce].filter(([key]) => !byKey.has(key));
-    const next = new Map([...byKey, ...removed]);
+    const absent = [...this.#inForce].filter(([key]) => !lists.has(key));
+    const removed = isComplete ? [] : absent;
+    const next = new Map([...lists, ...removed]);
     const certificates = entriesOf(next);
     if (certificates.length > MAX_LISTED_CERTIFICATES) {
       throw new CaError(
@@ -133,6 +156,9 @@ export class LiveLists {
     const isChanged = JSON.stringify(certificates) !== JSON.stringify(this.#entries);
     this.#inForce = next;
     this.#entries = certificates;
+    if (isComplete && absent.length > 0) {
+      log.info({ ...COMPONENT, lists: absent.length }, "revocation lists were withdrawn by the operator");
+    }
     this.#warn(removed.length);
     if (!this.#isOpen) this.#opened.resolve();
     this.#isOpen = true;
@@ -156,7 +182,9 @@ export class LiveLists {
     if (warned === this.#warned) return;
     this.#warned = warned;
     if (removed > 0) {
-      const text = "revocation lists were removed; they stay in force until the control plane starts again";
+      const text =
+        "revocation lists were removed; they stay in force until the control plane starts again. " +
+        'To withdraw them write the line "# no other lists" into ca-crl.pem';
       log.warn({ ...COMPONENT, lists: removed }, text);
     }
     for (const ms of expired) {
@@ -179,23 +207,9 @@ export class LiveLists {
   }
 }
 
+/** As for certificates: clocks may be wrong by an hour. */
+const CLOCK_TOLERANCE_MS = 60 * 60_000;
 const COMPONENT = { component: "ca-agent" };
-
-/** Several lists of one issuer in one text: a certificate in any of them is revoked. */
-function mergeLists(lists: readonly VerifiedList[]): ReadonlyMap<string, VerifiedList> {
-  const merged = new Map<string, VerifiedList>();
-  for (const list of lists.toSorted((one, other) => one.thisUpdateMs - other.thisUpdateMs)) {
-    const serialNumbers = [...(merged.get(list.key)?.serialNumbers ?? []), ...list.serialNumbers];
-    merged.set(list.key, { ...list, serialNumbers: [...new Set(serialNumbers)] });
-  }
-  return merged;
-}
-
-function entriesOf(lists: ReadonlyMap<string, VerifiedList>): readonly RevokedCertificate[] {
-  return [...lists.values()].flatMap(({ issuer, serialNumbers }) =>
-    serialNumbers.map((serialNumber) => ({ serialNumber, issuer })),
-  );
-}
 
 function formatTime(ms: number): string {
   return new Date(ms).toISOString();

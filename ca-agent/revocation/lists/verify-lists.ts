@@ -19,6 +19,7 @@ export interface VerifiedList {
   /** SHA-256 of the issuer's name in DER, lower-case hexadecimal. */
   readonly issuer: string;
   readonly thisUpdateMs: number;
+  readonly number?: bigint;
   readonly nextUpdateMs?: number;
   readonly serialNumbers: readonly string[];
 }
@@ -91,10 +92,11 @@ function verifyList(der: Uint8Array, authorities: readonly X509Certificate[], wh
         "certificate again with cRLSign",
     );
   }
-  const { thisUpdateMs, nextUpdateMs, serialNumbers } = list;
+  const { thisUpdateMs, number, nextUpdateMs, serialNumbers } = list;
+  const stated = { ...(number !== undefined && { number }), ...(nextUpdateMs !== undefined && { nextUpdateMs }) };
   const issuer = hash("sha256", list.issuer);
   const key = `${issuer} ${hash("sha256", formatPublicKey(signer.publicKey))}`;
-  return { key, issuer, thisUpdateMs, ...(nextUpdateMs !== undefined && { nextUpdateMs }), serialNumbers };
+  return { key, issuer, thisUpdateMs, ...stated, serialNumbers };
 }
 
 function read(der: Uint8Array, which: string): RevocationList {
