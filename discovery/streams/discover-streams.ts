@@ -1,5 +1,5 @@
 import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
-import type { DiscoverRequest, DiscoverResponse } from "../../mesh/api/gen/discovery_pb.ts";
+import type { DiscoverRequest, DiscoverResponse, Subscribe } from "../../mesh/api/gen/discovery_pb.ts";
 import { formatCaller, type VerifiedPeer } from "../../mesh/api/peer-context.ts";
 import type { Clock, Logger, LogLimiter } from "../../mesh/runtime.ts";
 import { CallRates } from "../../net/call-rates.ts";
@@ -10,6 +10,7 @@ import { admitCaller, certificateExpired } from "./admit-caller.ts";
 import { BundleRoots } from "./bundle-record.ts";
 import { OpenStreams } from "./open-streams.ts";
 import { Outbox } from "./outbox.ts";
+import { costOf } from "./request-cost.ts";
 import { type ConnectedProxy, ServedProxy } from "./served-proxy.ts";
 import type { StreamLimits } from "./stream-limits.ts";
 import type { ProxyStatus, ProxyTrust } from "./stream-status.ts";
@@ -28,8 +29,9 @@ export interface DiscoverStreamsOptions {
   readonly shutdown: AbortSignal;
 }
 
-/** How many subscriptions of one request are handled before other work gets a turn. */
+/** How many of one request are handled before other work gets a turn. */
 const SUBSCRIPTIONS_PER_TURN = 32;
+const UNSUBSCRIPTIONS_PER_TURN = 1024;
 
 /** Serves the streams of authorized callers, within the limits. */
 export class DiscoverStreams {
@@ -131,7 +133,7 @@ export class DiscoverStreams {
   async #read(requests: AsyncIterable<DiscoverRequest>, proxy: ServedProxy, outbox: Outbox): Promise<void> {
     try {
       for await (const request of requests) {
-        await this.#pace(proxy.caller, 1 + request.subscribe.length);
+        await this.#pace(proxy.caller, costOf(request));
         if (!outbox.isOpen) return;
         await this.#handle(request, proxy, outbox);
       }
@@ -152,14 +154,26 @@ export class DiscoverStreams {
     const { proxy: named, subscribe, unsubscribe, acknowledgement } = request;
     if (!proxy.isNamed) proxy.identify(named);
     if (acknowledgement !== undefined) proxy.acknowledge(acknowledgement);
-    for (const id of unsubscribe) proxy.unsubscribe(id);
-    for (const [index, subscription] of subscribe.entries()) {
-      if (index % SUBSCRIPTIONS_PER_TURN === SUBSCRIPTIONS_PER_TURN - 1) {
-        await new Promise((resolve) => setImmediate(resolve));
-      }
-      if (!outbox.isOpen) return;
-      proxy.subscriptions.subscribe(subscription);
-    }
+    const unsubscribeOne = (id: number): void => proxy.unsubscribe(id);
+    await inTurns(unsubscribe, { perTurn: UNSUBSCRIPTIONS_PER_TURN, outbox, handle: unsubscribeOne });
+    const subscribeOne = (subscription: Subscribe): void => proxy.subscriptions.subscribe(subscription);
+    await inTurns(subscribe, { perTurn: SUBSCRIPTIONS_PER_TURN, outbox, handle: subscribeOne });
+  }
+}
+
+interface Turns<Item> {
+  readonly perTurn: number;
+  /** Ends them. */
+  readonly outbox: Outbox;
+  readonly handle: (item: Item) => void;
+}
+
+/** Other work gets a turn after some of the items. */
+async function inTurns<Item>(items: readonly Item[], { perTurn, outbox, handle }: Turns<Item>): Promise<void> {
+  for (const [index, item] of items.entries()) {
+    if (index % perTurn === perTurn - 1) await new Promise((resolve) => setImmediate(resolve));
+    if (!outbox.isOpen) return;
+    handle(item);
   }
 }
 

@@ -206,9 +206,13 @@ describe("limits", () => {
     await mesh.proxy({ discovery, peer }).identify().subscribe(1, BUNDLE).trustBundle();
   });
 
-  it("read the requests of a caller above its rate later, over all of its streams", async () => {
-    const discovery = mesh.start({ requestBurst: 4, requestsPerSecond: 1 });
+  it.each([
+    { name: "the requests", request: undefined, requestBurst: 4 },
+    { name: "what a request unsubscribes from", request: { unsubscribe: [7, 8, 9] }, requestBurst: 8 },
+  ])("count $name of a caller, and read what is above its rate later, over all of its streams", async (flood) => {
+    const discovery = mesh.start({ requestBurst: flood.requestBurst, requestsPerSecond: 1 });
     const proxy = mesh.proxy({ discovery }).identify();
+    if (flood.request !== undefined) proxy.send(flood.request);
     await proxy.subscribe(1, INBOUND).inbound();
     const other = mesh.proxy({ discovery }).identify().subscribe(1, BUNDLE);
     let isServed = false;
