@@ -21,6 +21,7 @@ export type CaErrorCode =
   | "authority_key"
   | "authority_chain"
   | "authority_root_lost"
+  | "authority_version"
   | "dns_name"
   | "control_state"
   | "control_limit"

@@ -45,8 +45,8 @@ export interface RotationMark {
   readonly revision: number;
   /** The roots, PEM, of which leaves may be valid: they must stay trusted. */
   readonly leavesOf: readonly string[];
-  /** The fingerprint of the root that left when the last rotation ended: none of its leaves is valid any more. */
-  readonly dropped: string | undefined;
+  /** The fingerprints of the roots that left when rotations ended: none of their leaves is valid any more. */
+  readonly dropped: readonly string[];
 }
 
 /** Texts by name, with the way to name them in a message. */

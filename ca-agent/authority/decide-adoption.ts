@@ -56,7 +56,8 @@ export function decideAdoption(inForce: InForce, next: SigningMaterial, { nowMs,
 function findLostRoot({ signer, rotation }: InForce, next: SigningMaterial): string | undefined {
   const known = new Set(next.roots.map(rootKey));
   const needed = [signer.root.toString(), ...(rotation?.leavesOf ?? [])];
-  return needed.find((root) => !known.has(rootKey(root)) && fingerprintOf(root) !== next.rotation?.dropped);
+  const dropped = next.rotation?.dropped ?? [];
+  return needed.find((root) => !known.has(rootKey(root)) && !dropped.includes(fingerprintOf(root)));
 }
 
 /** The time for which a new root is published is measured by those who rotate; our sidecars must know it as well. */

@@ -11,8 +11,11 @@ export const DOCUMENT_VERSION = 1;
 /** The fields of every document that name its version. */
 export const VERSION_FIELDS = ["version", "minReaderVersion"] as const;
 
+/** A document is too new to be followed: the message says by how much, and what to do. */
+export class LaterVersionError extends Error {}
+
 /**
- * Compares a document's version with this program's. Throws a plain Error if the document is too new to be followed.
+ * Compares a document's version with this program's. Throws a LaterVersionError if the document is too new to be followed.
  * @returns the document's version if it is a later one, which is followed and never overwritten; undefined: it is ours
  */
 export function readLaterVersion(fields: Fields, what: string): number | undefined {
@@ -21,7 +24,7 @@ export function readLaterVersion(fields: Fields, what: string): number | undefin
   if (minReaderVersion > version) throw new Error(`${what} has a minReaderVersion above its version`);
   if (version <= DOCUMENT_VERSION) return undefined;
   if (minReaderVersion <= DOCUMENT_VERSION) return version;
-  throw new Error(
+  throw new LaterVersionError(
     `${what} was written by a later version: it has version ${version}, for readers from ${minReaderVersion} on, and this ` +
       `program reads ${DOCUMENT_VERSION}: upgrade it`,
   );

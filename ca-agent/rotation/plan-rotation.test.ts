@@ -31,7 +31,7 @@ const rejectedBy = (count: number) => ({
   sidecars: totals({ connected: 10, trusting: byRoot([OLD, 10], [NEW, 10 - count]), rejecting: byRoot([NEW, count]) }),
 });
 
-const rolledBack = { outcome: "rolled_back", reason: "a test", atMs: NOW_MS, dropped: "" } as const;
+const rolledBack = { outcome: "rolled_back", reason: "a test", atMs: NOW_MS } as const;
 
 describe("a steady root", () => {
   const cases: readonly PlanCase[] = [

@@ -154,6 +154,26 @@ describe("a rotation that fails", () => {
   });
 });
 
+describe("a request to rotate that comes while a root is withdrawn", () => {
+  it("is carried out afterwards, and is not reported as rolled back", async () => {
+    const { mesh } = await startMesh();
+    mesh.ask("first");
+    await mesh.until("signing");
+    mesh.ask("back", "roll_back");
+    await mesh.until("withdrawing");
+    mesh.ask("again");
+    await mesh.until("steady");
+    expect(mesh.store.state).toMatchObject({
+      requestId: "back",
+      last: { outcome: "rolled_back", reason: "requested" },
+    });
+    await mesh.until("signing");
+    await mesh.until("steady");
+    expect(mesh.store.state).toMatchObject({ requestId: "again", last: { outcome: "completed" } });
+    expect([...mesh.faults]).toEqual([]);
+  });
+});
+
 describe("a crash", () => {
   const moments = [1, 2, 3, 4].flatMap((write) => (["before", "after"] as const).map((moment) => ({ write, moment })));
 

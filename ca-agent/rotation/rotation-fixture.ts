@@ -30,7 +30,7 @@ export const OLD = mintOwnRoot();
 export const NEW = mintOwnRoot();
 
 export const STEADY: SteadyState = {
-  ...{ kind: "steady", current: OLD, others: [], revision: 0, requestId: undefined, last: undefined },
+  ...{ kind: "steady", current: OLD, others: [], revision: 0, requestId: undefined, dropped: [], last: undefined },
 };
 export const PUBLISHED: PublishedState = publishNext(STEADY, { next: NEW, cause: "request" }, INPUT);
 export const SIGNING: SigningState = activateNext(

@@ -219,7 +219,7 @@ export class RotationMesh {
     const trustDomain = parseTrustDomain("cluster.local");
     const current = createSelfSignedRoot({ trustDomain, nowMs, randomBytes });
     this.store = new MemoryStore({
-      ...{ kind: "steady", current, others: [], revision: 0, requestId: undefined, last: undefined },
+      ...{ kind: "steady", current, others: [], revision: 0, requestId: undefined, dropped: [], last: undefined },
     });
     for (let count = 0; count < controlPlanes; count += 1) this.addControlPlane();
   }

@@ -17,6 +17,11 @@ interface StateBase {
   readonly revision: number;
   /** The operator's request that was answered last, or is being answered. */
   readonly requestId: string | undefined;
+  /**
+   * Roots that have left the bundle when a rotation ended, the newest first, as `X509Certificate.fingerprint256`: none of their
+   * leaves is valid any more. Who was cut off during several rotations finds its root here.
+   */
+  readonly dropped: readonly string[];
 }
 
 /** One root is trusted and signs. */
@@ -84,8 +89,6 @@ export interface EndedRotation {
   readonly reason: string;
   /** Epoch milliseconds. */
   readonly atMs: number;
-  /** The root that has left the bundle, as `X509Certificate.fingerprint256`. */
-  readonly dropped: string;
 }
 
 /** What an operator has asked for. Each request has its own id, so that it is answered once. */

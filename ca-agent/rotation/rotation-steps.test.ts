@@ -44,19 +44,40 @@ describe("the steps of a rotation", () => {
   });
 
   it("count, and answer the request that has come meanwhile", () => {
-    const states = [PUBLISHED, SIGNING, WITHDRAWING, retireRoot(WITHDRAWING, { ...INPUT, request })];
+    const states = [PUBLISHED, SIGNING, WITHDRAWING, retireRoot(WITHDRAWING, INPUT)];
     expect(states.map(({ revision }) => revision)).toEqual([1, 2, 3, 4]);
-    expect(states.map(({ requestId }) => requestId)).toEqual([undefined, undefined, undefined, "later"]);
+    expect(retireRoot(SIGNING, { ...INPUT, request }).requestId).toBe("later");
     expect(rollBack({ ...PUBLISHED, requestId: "one" }, "a test", INPUT).requestId).toBe("one");
   });
 
   it("remember how a rotation ended", () => {
-    const dropped = fingerprintOf(old);
-    const last = { cause: "request", outcome: "completed", reason: "", atMs: NOW_MS, dropped };
+    const last = { cause: "request", outcome: "completed", reason: "", atMs: NOW_MS };
     expect(retireRoot(SIGNING, INPUT).last).toEqual(last);
-    const rolledBack = { ...last, outcome: "rolled_back", reason: "a test", dropped: fingerprintOf(next) };
+    const rolledBack = { ...last, outcome: "rolled_back", reason: "a test" };
     expect(retireRoot(WITHDRAWING, INPUT).last).toEqual(rolledBack);
     expect(rollBack(PUBLISHED, "a test", INPUT)).toMatchObject({ kind: "steady", current: OLD, last: rolledBack });
+  });
+
+  it("remember the roots that have left, over many rotations", () => {
+    expect(retireRoot(SIGNING, INPUT).dropped).toEqual([fingerprintOf(old)]);
+    expect(retireRoot(WITHDRAWING, INPUT).dropped).toEqual([fingerprintOf(next)]);
+    expect(rollBack(PUBLISHED, "a test", INPUT).dropped).toEqual([fingerprintOf(next)]);
+    const third = mintOwnRoot();
+    const published = publishNext(retireRoot(SIGNING, INPUT), { next: third, cause: "age" }, INPUT);
+    expect(published.dropped).toEqual([fingerprintOf(old)]);
+    const done = retireRoot(activateNext(published, { crossSignedPem: undefined }, INPUT), INPUT);
+    expect(done.dropped).toEqual([fingerprintOf(next), fingerprintOf(old)]);
+    const many = { ...SIGNING, dropped: Array.from({ length: 40 }, (_, index) => `${index}`) };
+    expect(retireRoot(many, INPUT).dropped).toHaveLength(16);
+  });
+
+  it("leave a request to rotate, that comes while a root is withdrawn, for afterwards", () => {
+    const input = { ...INPUT, request };
+    expect(confirmPhase(WITHDRAWING, input).requestId).toBeUndefined();
+    expect(retireRoot(WITHDRAWING, input).requestId).toBeUndefined();
+    const goBack = { ...INPUT, request: { kind: "roll_back", requestId: "back" } as const };
+    expect(retireRoot(WITHDRAWING, goBack).requestId).toBe("back");
+    expect(confirmPhase(SIGNING, input).requestId).toBe("later");
   });
 
   it("know the end of the other root's leaves once no control plane signs with it", () => {

@@ -12,6 +12,9 @@ import {
   type WithdrawingState,
 } from "./rotation-state.ts";
 
+/** A control plane that was cut off for longer has no valid certificates to care for. */
+const MAX_DROPPED = 16;
+
 /** What every step needs. */
 export interface StepInput extends RotationTime {
   /** The request that is answered by this step: one that arrives during a rotation is answered by that rotation. */
@@ -56,11 +59,9 @@ export function countPhase<State extends PublishedState | SigningState | Withdra
 export function retireRoot(state: SigningState | WithdrawingState, input: StepInput): SteadyState {
   const { cause } = state;
   if (state.kind === "signing") {
-    const dropped = fingerprintOf(state.previous.certificatePem);
-    return endRotation(state, { cause, outcome: "completed", reason: "", dropped }, input);
+    return endRotation(drop(state, state.previous.certificatePem), { cause, outcome: "completed", reason: "" }, input);
   }
-  const dropped = fingerprintOf(state.leavingPem);
-  return endRotation(state, { cause, outcome: "rolled_back", reason: state.reason, dropped }, input);
+  return endRotation(drop(state, state.leavingPem), { cause, outcome: "rolled_back", reason: state.reason }, input);
 }
 
 /**
@@ -74,8 +75,7 @@ export function rollBack(
 ): SteadyState | WithdrawingState {
   const { cause } = state;
   if (state.kind === "published") {
-    const dropped = fingerprintOf(state.next.certificatePem);
-    return endRotation(state, { cause, outcome: "rolled_back", reason, dropped }, input);
+    return endRotation(drop(state, state.next.certificatePem), { cause, outcome: "rolled_back", reason }, input);
   }
   return {
     ...{ kind: "withdrawing", ...carried(state, input), current: state.previous, cause, reason },
@@ -92,7 +92,16 @@ function endRotation(state: RotationState, ending: Omit<EndedRotation, "atMs">, 
   return { kind: "steady", ...carried(state, input), last: { ...ending, atMs: input.nowMs } };
 }
 
+/** A root leaves the bundle. */
+function drop(state: RotationState, pem: string): RotationState {
+  return { ...state, dropped: [fingerprintOf(pem), ...state.dropped].slice(0, MAX_DROPPED) };
+}
+
 /** What all states have in common, one revision later. */
-function carried({ current, others, revision, requestId }: RotationState, { request }: StepInput) {
-  return { current, others, revision: revision + 1, requestId: request?.requestId ?? requestId };
+function carried(state: RotationState, { request }: StepInput) {
+  const { current, others, revision, dropped } = state;
+  // A request to rotate that comes while a root is withdrawn is carried out afterwards.
+  const isLater = state.kind === "withdrawing" && request?.kind === "rotate";
+  const requestId = isLater ? state.requestId : (request?.requestId ?? state.requestId);
+  return { current, others, revision: revision + 1, requestId, dropped };
 }

@@ -31,9 +31,11 @@ export function checkPublishedRoots(starting: StartingAuthority): void {
   const known = new Set(roots?.map(rootKey));
   const missing = published.filter((pem) => !known.has(rootKey(pem)));
   const configMap = `ConfigMap ${namespace}/${ROOT_CONFIG_MAP}`;
+  // Where all of them have left by rotations, the ConfigMap is older than the Secret, and gets the new root.
+  const lost = missing.map(fingerprintOf).find((fingerprint) => rotation?.dropped.includes(fingerprint) !== true);
+  if (lost === undefined) return;
   if (missing.length === published.length) throw allLost(starting, configMap);
-  const lost = missing.map(fingerprintOf).find((fingerprint) => fingerprint !== rotation?.dropped);
-  if (rotation === undefined || lost === undefined) return;
+  if (rotation === undefined) return;
   throw new CaError(
     "authority_root_lost",
     `the mesh's workloads trust the root ${lost} in ${configMap}, but ${from} does not contain it, as if it was restored from ` +

@@ -1,23 +1,22 @@
-import { randomBytes } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { KINDS } from "../../../kubernetes/kinds.ts";
-import { InProcessApi } from "../../../kubernetes/test-server/in-process-api.ts";
 import { Cleanup } from "../../../net/cleanup-fixture.ts";
 import { NAMESPACE, type Replica, readText, SecretHarness } from "../../authority/secrets/secret-authority-fixture.ts";
-import type { RotationPlan } from "../plan-rotation.ts";
-import { HOUR_MS, mintOwnRoot, TRUST_DOMAIN } from "../rotation-fixture.ts";
-import { createRotationLimits } from "../rotation-limits.ts";
+import { mintOwnRoot } from "../rotation-fixture.ts";
 import { type RotationState, trustedRoots } from "../rotation-state.ts";
-import { readRoot } from "../storage/authority-store-contract-fixture.ts";
-import { createSecretStore } from "../storage/secret-store.ts";
-import { takeStep } from "../take-step.ts";
+import {
+  ACTIVATE,
+  inForce,
+  PUBLISH,
+  RETIRE,
+  ROLL_BACK,
+  type StepPlan,
+  takeStoredStep,
+  untilInForce,
+  wanted,
+} from "./stored-steps-fixture.ts";
 
 const OWN = "istio-ca-secret";
-const PUBLISH = { kind: "step", to: "published", cause: "request" } as const;
-const ACTIVATE = { kind: "step", to: "signing" } as const;
-const RETIRE = { kind: "step", to: "steady" } as const;
-const ROLL_BACK = { kind: "roll_back", reason: "a test" } as const;
-
 const cleanup = new Cleanup();
 let harness: SecretHarness;
 beforeEach(() => {
@@ -25,24 +24,8 @@ beforeEach(() => {
 });
 afterEach(() => cleanup.run());
 
-/** One step by any control plane, as its leader takes it. */
-async function take(plan: Exclude<RotationPlan, { kind: "wait" }>): Promise<RotationState> {
-  const store = createSecretStore({ api: new InProcessApi(harness.cluster), namespace: NAMESPACE });
-  const stored = await readRoot(store);
-  const limits = createRotationLimits(HOUR_MS);
-  const deps = { trustDomain: TRUST_DOMAIN, clock: harness.clock, randomBytes, limits, phaseMs: 0, request: undefined };
-  const next = await takeStep(stored.state, plan, deps);
-  expect(await store.swap(stored, next)).toBe("stored");
-  return next;
-}
-
-/** Waits until a control plane has a state in force. */
-async function untilFollowed({ authority }: Replica, { revision }: RotationState): Promise<void> {
-  while (authority.revision() !== revision) await harness.pass(100);
-}
-
-const inForce = ({ authority }: Replica) => ({ roots: authority.roots(), signs: authority.signingRoot() });
-const wanted = (state: RotationState) => ({ roots: trustedRoots(state), signs: state.current.certificatePem });
+const take = (plan: StepPlan) => takeStoredStep(harness, plan);
+const untilFollowed = (replica: Replica, state: RotationState) => untilInForce(harness, replica, state);
 
 describe("a rotation in the Secret", () => {
   it.each([

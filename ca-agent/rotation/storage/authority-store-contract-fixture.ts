@@ -12,6 +12,8 @@ export interface StoreUnderTest {
   readonly replaceAll: (root: RootPair) => void | Promise<void>;
   readonly removeAll: () => void | Promise<void>;
   readonly plugIn: () => void | Promise<void>;
+  /** Adds fields to the record of the stored state, as a later version may have written it. */
+  readonly editRecord: (fields: object) => void | Promise<void>;
 }
 
 export async function readRoot(store: AuthorityStore): Promise<StoredRoot> {
@@ -80,6 +82,19 @@ export function runAuthorityStoreContract(name: string, create: () => StoreUnder
       expect((await store.read()).kind).toBe("plugged_in");
       expect(await store.swap(steady, PUBLISHED)).toBe("conflict");
       expect((await store.read()).kind).toBe("plugged_in");
+    });
+
+    it("never overwrites what a later version has stored, and reads it", async () => {
+      const store = test.open();
+      await store.swap(await readRoot(store), PUBLISHED);
+      await test.editRecord({ version: 2, minReaderVersion: 1, policy: "strict" });
+      const later = await readRoot(store);
+      expect(later).toMatchObject({ state: PUBLISHED, laterVersion: 2 });
+      await expect(store.swap(later, SIGNING)).rejects.toThrow(/authority_version: .* has version 2.*Upgrade it/);
+      expect(await readRoot(store)).toEqual(later);
+      await test.editRecord({ version: 3, minReaderVersion: 2 });
+      await expect(store.read()).rejects.toThrow("written by a later version");
+      await expect(store.swap(later, SIGNING)).rejects.toThrow("written by a later version");
     });
 
     it("shows the version of each content", async () => {

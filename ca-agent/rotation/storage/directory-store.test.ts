@@ -5,6 +5,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   renameSync,
   rmSync,
   statSync,
@@ -59,6 +60,10 @@ runAuthorityStoreContract("the directory", () => ({
     await keepRoot(directory, "self-signed", root);
   },
   removeAll,
+  editRecord: (fields) => {
+    const path = join(directory, "self-signed.1", "rotation.json");
+    writeFileSync(path, JSON.stringify({ ...JSON.parse(readFileSync(path, "utf8")), ...fields }));
+  },
   plugIn: () => {
     const root = mintRoot();
     const texts = Object.entries(textsOf({ signer: root, roots: [root] }));

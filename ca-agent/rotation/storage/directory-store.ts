@@ -8,7 +8,7 @@ import { ISTIO_FORM } from "../../authority/authority-files.ts";
 import { CaError } from "../../ca-error.ts";
 import { syncDirectory, writeDurably } from "../../durable-files.ts";
 import type { RotationState } from "../rotation-state.ts";
-import type { AuthorityStore, StoredAuthority, StoredRoot } from "./authority-store.ts";
+import { type AuthorityStore, requireOwnVersion, type StoredAuthority, type StoredRoot } from "./authority-store.ts";
 import { formatOwnAuthority } from "./format-own-authority.ts";
 import { parseOwnAuthority } from "./own-authority.ts";
 import { type Generation, listGenerations, type OwnDirectory, readOwnDirectory, SELF_SIGNED } from "./own-directory.ts";
@@ -92,7 +92,7 @@ function storedFrom({ found, generation }: OwnDirectory): StoredAuthority {
   const own = parseOwnAuthority(found);
   if (own.kind !== "root") return { kind: "plugged_in", from: found.from };
   const version = hash("sha256", JSON.stringify([generation.number, ...[...found.texts].sort()]));
-  return { kind: "root", state: own.state, version };
+  return { ...own, version };
 }
 
 class DirectorySwap {
@@ -109,6 +109,7 @@ class DirectorySwap {
     if (next.revision !== expected.state.revision + 1) throw new TypeError(`revision ${next.revision} does not follow`);
     const present = await readStored(directory);
     if (present.kind !== "root" || present.version !== expected.version) return "conflict";
+    requireOwnVersion(present, directory);
     const path = join(directory, `${SELF_SIGNED}.${next.revision}`);
     const isOurs = await this.#place(path, formatOwnAuthority(next)).catch((caught: unknown) => {
       throw new CaError(

@@ -29,8 +29,8 @@ function formatPair({ certificatePem, keyPem }: RootPair, certificateName: strin
 }
 
 function recordOf(state: RotationState): RotationRecord {
-  const { revision, requestId } = state;
-  const base = { revision, requestId, current: fingerprintOf(state.current.certificatePem) };
+  const { revision, requestId, dropped } = state;
+  const base = { revision, requestId, dropped, current: fingerprintOf(state.current.certificatePem) };
   switch (state.kind) {
     case "steady":
       return { ...base, kind: state.kind, last: state.last };

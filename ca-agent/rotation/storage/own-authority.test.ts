@@ -3,7 +3,7 @@ import { mintRoot } from "../../../mesh/identity/mint-certificate-fixture.ts";
 import { textsOf } from "../../authority/authority-fixture.ts";
 import { CaError } from "../../ca-error.ts";
 import { INPUT, mintOwnRoot, NEW, OLD, PUBLISHED, SIGNING, STEADY, WITHDRAWING } from "../rotation-fixture.ts";
-import { type RotationState, trustedRoots } from "../rotation-state.ts";
+import { fingerprintOf, type RotationState, trustedRoots } from "../rotation-state.ts";
 import { retireRoot, rollBack } from "../rotation-steps.ts";
 import { formatOwnAuthority } from "./format-own-authority.ts";
 import { parseOwnAuthority, readOwnAuthority } from "./own-authority.ts";
@@ -54,12 +54,12 @@ describe("the stored state of a rotation", () => {
   it("tells which roots must stay trusted, and which one has left", () => {
     const markOf = (state: RotationState) => readOwnAuthority(found(formatOwnAuthority(state)))?.rotation;
     const [old, next] = [OLD.certificatePem, NEW.certificatePem];
-    expect(markOf(STEADY)).toEqual({ revision: 0, leavesOf: [old], dropped: undefined });
-    expect(markOf(PUBLISHED)).toEqual({ revision: 1, leavesOf: [old], dropped: undefined });
-    expect(markOf(SIGNING)).toEqual({ revision: 2, leavesOf: [next, old], dropped: undefined });
-    expect(markOf(WITHDRAWING)).toEqual({ revision: 3, leavesOf: [old, next], dropped: undefined });
+    expect(markOf(STEADY)).toEqual({ revision: 0, leavesOf: [old], dropped: [] });
+    expect(markOf(PUBLISHED)).toEqual({ revision: 1, leavesOf: [old], dropped: [] });
+    expect(markOf(SIGNING)).toEqual({ revision: 2, leavesOf: [next, old], dropped: [] });
+    expect(markOf(WITHDRAWING)).toEqual({ revision: 3, leavesOf: [old, next], dropped: [] });
     const done = retireRoot(SIGNING, INPUT);
-    expect(markOf(done)).toEqual({ revision: 3, leavesOf: [next], dropped: done.last?.dropped });
+    expect(markOf(done)).toEqual({ revision: 3, leavesOf: [next], dropped: [fingerprintOf(old)] });
   });
 });
 
@@ -155,6 +155,26 @@ describe("what is not one state of a rotation is refused", () => {
         record: recordWith(published, { requestId: "x".repeat(129) }),
         reason: "requestId",
       },
+      {
+        name: "with a dropped root that is none",
+        record: recordWith(published, { dropped: ["00"] }),
+        reason: "dropped is not the SHA-256",
+      },
+      {
+        name: "with its version and an unknown field",
+        record: recordWith(published, { version: 1, x: 1 }),
+        reason: '"x"',
+      },
+      {
+        name: "with a version that is none",
+        record: recordWith(published, { version: "2" }),
+        reason: "version must be",
+      },
+      {
+        name: "of a later version with an unknown phase",
+        record: recordWith(published, { version: 2, minReaderVersion: 1, kind: "resting" }),
+        reason: "its kind is none of",
+      },
       { name: "that is longer than any", record: " ".repeat(16_385), reason: "limit" },
     ].map(({ name, record, reason }) => ({
       ...{ name: `a record ${name}`, texts: { ...published, "rotation.json": record }, reason },
@@ -163,6 +183,31 @@ describe("what is not one state of a rotation is refused", () => {
     expect(() => parse(texts as Texts)).toThrow(CaError);
     expect(() => parse(texts as Texts)).toThrow(reason);
   });
+});
+
+describe("a state that a later version has stored", () => {
+  const later = { version: 2, minReaderVersion: 1, policy: "strict" };
+
+  it("is read without the fields that are not known, if it allows that", () => {
+    const texts = { ...published, "rotation.json": recordWith(published, later) };
+    expect(parse(texts)).toEqual({ kind: "root", state: PUBLISHED, laterVersion: 2 });
+    expect(readOwnAuthority(found(texts))?.rotation?.revision).toBe(1);
+    const done = formatOwnAuthority(retireRoot(SIGNING, INPUT));
+    const last = { ...JSON.parse(done["rotation.json"] ?? "").last, by: "someone" };
+    expect(parse({ ...done, "rotation.json": recordWith(done, { ...later, last }) })).toMatchObject({
+      laterVersion: 2,
+    });
+  });
+
+  it.each([{ version: 2 }, { version: 5, minReaderVersion: 3 }])(
+    "is refused if it is for later readers: %j",
+    (versions) => {
+      const texts = { ...published, "rotation.json": recordWith(published, versions) };
+      expect(() => parse(texts)).toThrow(
+        /authority_version: rotation\.json: it was written by a later version.*upgrade it$/,
+      );
+    },
+  );
 });
 
 describe("an authority that was never rotated", () => {

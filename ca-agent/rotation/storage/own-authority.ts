@@ -9,6 +9,7 @@ import {
 } from "../../authority/authority-files.ts";
 import type { RootPair } from "../../authority/self-signed-root.ts";
 import { CaError } from "../../ca-error.ts";
+import { LaterVersionError } from "../../control/document-version.ts";
 import { splitCertificates } from "../../x509/pem.ts";
 import { fingerprintOf, type RotationState } from "../rotation-state.ts";
 import { NAMES, OWN_FILE_NAMES, ROTATION_FILE_NAMES } from "./own-file-names.ts";
@@ -16,7 +17,12 @@ import { parseRotationRecord, type RotationRecord } from "./rotation-record.ts";
 
 /** The content of the Secret or directory of the mesh's own authority. */
 export type OwnAuthority =
-  | { readonly kind: "root"; readonly state: RotationState }
+  | {
+      readonly kind: "root";
+      readonly state: RotationState;
+      /** As `RotationRecord`. */
+      readonly laterVersion?: number;
+    }
   /** An operator has put an authority there that is not a root: it is replaced by editing it. */
   | { readonly kind: "not_a_root" };
 
@@ -26,7 +32,11 @@ export type OwnAuthority =
  */
 export function parseOwnAuthority(found: FileTexts): OwnAuthority {
   const recordText = found.texts.get(NAMES.record);
-  if (recordText !== undefined) return { kind: "root", state: parseRecorded(found, recordText) };
+  if (recordText !== undefined) {
+    const record = parseRecord(found, recordText);
+    const { laterVersion } = record;
+    return { kind: "root", state: parseRecorded(found, record), ...(laterVersion !== undefined && { laterVersion }) };
+  }
   const stray = ROTATION_FILE_NAMES.find((name) => found.texts.has(name));
   if (stray !== undefined) throw damaged(found, `${found.locate(stray)} exists, but ${NAMES.record} is missing`);
   return parseUnrecorded(found);
@@ -42,10 +52,9 @@ export function readOwnAuthority(found: FileTexts): AuthorityFiles | undefined {
 
 function markOf(state: RotationState): RotationMark {
   const { revision, current } = state;
-  const mark = { revision, leavesOf: [current.certificatePem], dropped: undefined };
+  const mark = { revision, leavesOf: [current.certificatePem], dropped: state.dropped };
   switch (state.kind) {
     case "steady":
-      return { ...mark, dropped: state.last?.dropped };
     case "published":
       return mark;
     case "signing":
@@ -64,13 +73,13 @@ function parseUnrecorded(found: FileTexts): OwnAuthority {
   const roots = splitCertificates(files.rootsPem ?? certificatePem);
   const current = { certificatePem, keyPem: files.keyPem };
   const others = without(roots, [certificatePem]);
-  const state = { kind: "steady", current, others, revision: 0, requestId: undefined, last: undefined } as const;
-  return { kind: "root", state };
+  const base = { revision: 0, requestId: undefined, dropped: [] };
+  return { kind: "root", state: { kind: "steady", ...base, current, others, last: undefined } };
 }
 
-function parseRecorded(found: FileTexts, recordText: string): RotationState {
-  const record = parseRecord(found, recordText);
-  const base = { revision: record.revision, requestId: record.requestId };
+function parseRecorded(found: FileTexts, record: RotationRecord): RotationState {
+  const { revision, requestId, dropped } = record;
+  const base = { revision, requestId, dropped };
   const current = readPair(found, { ...ISTIO_FORM, fingerprint: record.current });
   const roots = splitCertificates(read(found, ISTIO_FORM.roots));
   const trusted = (pem: string): string => requireTrusted(found, roots, fingerprintOf(pem));
@@ -108,6 +117,9 @@ function parseRecord(found: FileTexts, text: string): RotationRecord {
   try {
     return parseRotationRecord(text);
   } catch (caught) {
+    if (caught instanceof LaterVersionError) {
+      throw new CaError("authority_version", `${found.locate(NAMES.record)}: ${caught.message}`, { cause: caught });
+    }
     throw damaged(found, `${found.locate(NAMES.record)} cannot be read: ${messageOf(caught)}`, caught);
   }
 }

@@ -12,12 +12,13 @@ const base = {
   revision: fc.integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
   requestId: fc.option(fc.stringMatching(/^[\x21-\x7e]{1,128}$/), { nil: undefined }),
   current: fingerprint,
+  dropped: fc.array(fingerprint, { maxLength: 16 }),
 };
 const duration = fc.nat();
 const phase = { cause, sinceMs: time, countedMs: duration };
 const leaving = { ...phase, isFollowed: fc.boolean(), leavesEndMs: duration };
 const outcome = fc.constantFrom("completed" as const, "rolled_back" as const);
-const last = fc.record({ cause, outcome, reason, atMs: time, dropped: fingerprint });
+const last = fc.record({ cause, outcome, reason, atMs: time });
 
 const record: fc.Arbitrary<RotationRecord> = fc.oneof(
   fc.record({ ...base, kind: fc.constant("steady" as const), last: fc.option(last, { nil: undefined }) }),

@@ -1,4 +1,12 @@
-import { type Fields, parseJson, readFields, readText } from "../../control/strict-json.ts";
+import { readLaterVersion, VERSION_FIELDS } from "../../control/document-version.ts";
+import {
+  type Fields,
+  parseJson,
+  readFields,
+  readItems,
+  readText,
+  type UnknownFields,
+} from "../../control/strict-json.ts";
 import type { EndedRotation, RotationCause, RotationState } from "../rotation-state.ts";
 
 /**
@@ -18,6 +26,10 @@ interface RecordBase {
   readonly requestId: string | undefined;
   /** The fingerprint of the root that signs. */
   readonly current: string;
+  /** Of roots that have left the bundle, the newest first. */
+  readonly dropped: readonly string[];
+  /** Set: this later version has written the record. It is followed, and never overwritten. */
+  readonly laterVersion?: number;
 }
 
 interface PhaseTimes {
@@ -37,7 +49,7 @@ const FINGERPRINT = /^(?:[0-9A-F]{2}:){31}[0-9A-F]{2}$/;
 const REQUEST_ID = /^[\x21-\x7e]{1,128}$/;
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/;
 
-const BASE = ["kind", "revision", "requestId", "current"];
+const BASE = [...VERSION_FIELDS, "kind", "revision", "requestId", "current", "dropped"];
 const PHASE = [...BASE, "cause", "since", "countedMs"];
 const FIELDS: Readonly<Record<RotationState["kind"], readonly string[]>> = {
   steady: [...BASE, "last"],
@@ -45,22 +57,26 @@ const FIELDS: Readonly<Record<RotationState["kind"], readonly string[]>> = {
   signing: [...PHASE, "previous", "followed", "leavesEndMs"],
   withdrawing: [...PHASE, "leaving", "reason", "followed", "leavesEndMs"],
 };
-const LAST_FIELDS = ["cause", "outcome", "reason", "at", "dropped"];
+const LAST_FIELDS = ["cause", "outcome", "reason", "at"];
 
 /** Throws a plain Error that names the field: a record that is not understood must not become another state. */
 export function parseRotationRecord(text: string): RotationRecord {
   if (text.length > MAX_CHARACTERS) throw new Error(`it has ${text.length} characters, the limit is ${MAX_CHARACTERS}`);
   const value = parseJson(text, "it");
+  const laterVersion = readLaterVersion(readFields(value, "it", [], "ignored"), "it");
+  const unknown = laterVersion === undefined ? "refused" : "ignored";
   const kind = readKind(value);
-  const fields = readFields(value, "it", FIELDS[kind]);
+  const fields = readFields(value, "it", FIELDS[kind], unknown);
   const base = {
     revision: readRevision(fields),
     requestId: readText(fields, "requestId", "it", REQUEST_ID),
     current: readFingerprint(fields, "current"),
+    dropped: readDropped(fields),
+    ...(laterVersion !== undefined && { laterVersion }),
   };
   switch (kind) {
     case "steady":
-      return { kind, ...base, last: Object.hasOwn(fields, "last") ? readLast(fields["last"]) : undefined };
+      return { kind, ...base, last: Object.hasOwn(fields, "last") ? readLast(fields["last"], unknown) : undefined };
     case "published":
       return {
         kind,
@@ -84,8 +100,9 @@ export function parseRotationRecord(text: string): RotationRecord {
 
 /** JSON with a final newline. */
 export function formatRotationRecord(record: RotationRecord): string {
-  const { kind, revision, requestId, current } = record;
-  return `${JSON.stringify({ kind, revision, requestId, current, ...formatKind(record) }, undefined, 2)}\n`;
+  const { kind, revision, requestId, current, dropped } = record;
+  const base = { kind, revision, requestId, current, ...(dropped.length > 0 && { dropped }) };
+  return `${JSON.stringify({ ...base, ...formatKind(record) }, undefined, 2)}\n`;
 }
 
 function formatKind(record: RotationRecord): Fields {
@@ -109,8 +126,8 @@ function formatTimes({ sinceMs, countedMs }: PhaseTimes): Fields {
   return { since: formatTime(sinceMs), countedMs };
 }
 
-function formatLast({ cause, outcome, reason, atMs, dropped }: EndedRotation): Fields {
-  return { cause, outcome, reason: reason.slice(0, MAX_REASON), at: formatTime(atMs), dropped };
+function formatLast({ cause, outcome, reason, atMs }: EndedRotation): Fields {
+  return { cause, outcome, reason: reason.slice(0, MAX_REASON), at: formatTime(atMs) };
 }
 
 function readKind(value: unknown): RotationState["kind"] {
@@ -128,14 +145,13 @@ function readLeaving(fields: Fields): LeavingRecord {
   };
 }
 
-function readLast(value: unknown): EndedRotation {
-  const fields = readFields(value, "its last rotation", LAST_FIELDS);
+function readLast(value: unknown, unknown: UnknownFields): EndedRotation {
+  const fields = readFields(value, "its last rotation", LAST_FIELDS, unknown);
   return {
     cause: readCause(fields),
     outcome: readOneOf(fields, "outcome", ["completed", "rolled_back"]),
     reason: readReason(fields),
     atMs: readTime(fields, "at"),
-    dropped: readFingerprint(fields, "dropped"),
   };
 }
 
@@ -163,6 +179,11 @@ function readFingerprint(fields: Fields, name: string): string {
   const value = fields[name];
   if (typeof value === "string" && FINGERPRINT.test(value)) return value;
   throw new Error(`its ${name} is not the SHA-256 of a certificate`);
+}
+
+function readDropped(fields: Fields): readonly string[] {
+  const items = Object.hasOwn(fields, "dropped") ? readItems(fields["dropped"], "its list of dropped roots") : [];
+  return items.map((dropped) => readFingerprint({ dropped }, "dropped"));
 }
 
 function readFlag(fields: Fields, name: string): boolean {

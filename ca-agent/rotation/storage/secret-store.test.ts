@@ -42,6 +42,12 @@ runAuthorityStoreContract("the Secret", () => {
       cluster.delete(KINDS.secrets, OWN);
       cluster.create(KINDS.secrets, formatSelfSignedSecret(NAMESPACE, root));
     },
+    editRecord: (fields) => {
+      const secret = cluster.get(KINDS.secrets, OWN);
+      const record = JSON.stringify({ ...JSON.parse(readText(secret, "rotation.json") ?? ""), ...fields });
+      const data = { ...Object(secret["data"]), "rotation.json": Buffer.from(record).toString("base64") };
+      cluster.replace(KINDS.secrets, { ...secret, data });
+    },
     removeAll: () => void cluster.delete(KINDS.secrets, OWN),
     plugIn: () => void cluster.create(KINDS.secrets, secretOf(textsOf({ signer: root, roots: [root] }), "cacerts")),
   };

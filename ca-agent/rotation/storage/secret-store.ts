@@ -10,7 +10,7 @@ import {
   withSecretTexts,
 } from "../../authority/secrets/authority-secret.ts";
 import type { RotationState } from "../rotation-state.ts";
-import type { AuthorityStore, StoredAuthority, StoredRoot } from "./authority-store.ts";
+import { type AuthorityStore, requireOwnVersion, type StoredAuthority, type StoredRoot } from "./authority-store.ts";
 import { formatOwnAuthority } from "./format-own-authority.ts";
 import { parseOwnAuthority } from "./own-authority.ts";
 import { OWN_FILE_NAMES } from "./own-file-names.ts";
@@ -35,6 +35,7 @@ export function createSecretStore({ api, namespace }: SecretStoreOptions): Autho
     swap: async (expected: StoredRoot, next: RotationState) => {
       const { stored, secret } = await readBoth();
       if (stored.kind !== "root" || secret === undefined || stored.version !== expected.version) return "conflict";
+      requireOwnVersion(stored, describeSecret(secret));
       try {
         // With the resourceVersion that was just read, so that only this content is replaced.
         await api.replace(KINDS.secrets, withSecretTexts(secret, OWN_FILE_NAMES, formatOwnAuthority(next)));
@@ -54,5 +55,5 @@ function storedFrom(secret: KubernetesObject): StoredAuthority {
   const { uid, resourceVersion } = secret.metadata;
   // The content too: after a restored backup one resourceVersion can name two states.
   const version = hash("sha256", JSON.stringify([uid, resourceVersion, ...[...found.texts].sort()]));
-  return { kind: "root", state: own.state, version };
+  return { ...own, version };
 }
