@@ -1,44 +1,30 @@
-import { Counter, Gauge, type Registry } from "prom-client";
+import { Gauge, type Registry } from "prom-client";
 import type { ConfigSource } from "../discovery/config-source.ts";
-import { createDocumentFetcher } from "../discovery/documents/fetch-document.ts";
 import { fetchKeySet } from "../discovery/jwks/fetch-key-set.ts";
 import { KeySets } from "../discovery/jwks/key-sets.ts";
-import type { Clock, Logger, Random } from "../mesh/runtime.ts";
+import { type FetchingOptions, startDocumentFetching } from "./document-fetching.ts";
 
-export interface KeySetsOptions {
+export interface KeySetsOptions extends FetchingOptions {
   readonly config: Pick<ConfigSource, "current" | "subscribe">;
-  /** Whether keys may be fetched from this machine: only if the configuration is the machine's own files. */
-  readonly allowsLocal: boolean;
-  readonly registry: Registry;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Logger;
-  /** Stops it. */
-  readonly signal: AbortSignal;
 }
 
 /** Fetches the keys that RequestAuthentications name, and counts that. */
 export function startKeySets(options: KeySetsOptions): KeySets {
   const { allowsLocal, registry, signal, ...deps } = options;
-  const fetcher = createDocumentFetcher(allowsLocal ? "all" : "none");
-  const fetches = new Counter({
-    name: "entente_jwks_fetches_total",
-    help: "Attempts to fetch the keys of an issuer of tokens, by result.",
-    labelNames: ["result"],
-    registers: [registry],
-  });
+  const { fetch, onFetched, stopWith } = startDocumentFetching(
+    {
+      name: "entente_jwks_fetches_total",
+      help: "Attempts to fetch the keys of an issuer of tokens, by result.",
+    },
+    allowsLocal ? "all" : "none",
+    { registry, signal },
+  );
   const keySets = new KeySets({
-    ...deps,
-    fetch: (source, ended) => fetchKeySet(source, fetcher, ended),
-    onFetched: (result) => fetches.inc({ result }),
+    ...{ onFetched, ...deps },
+    fetch: (source, ended) => fetchKeySet(source, { fetch }, ended),
   });
   registerStatus(registry, keySets);
-  const stop = (): void => {
-    keySets.stop();
-    void fetcher.close();
-  };
-  signal.addEventListener("abort", stop, { once: true });
-  if (signal.aborted) stop();
+  stopWith(() => keySets.stop());
   return keySets;
 }
 

@@ -1,22 +1,13 @@
 import { isDeepStrictEqual } from "node:util";
-import { Counter, Gauge, type Registry } from "prom-client";
+import { Gauge, type Registry } from "prom-client";
 import type { SettingsSource } from "../../discovery/discovery-service.ts";
-import { createDocumentFetcher } from "../../discovery/documents/fetch-document.ts";
 import type { FederatedDomain } from "../../mesh/policy/types.ts";
-import type { Clock, Logger, Random } from "../../mesh/runtime.ts";
+import { type FetchingOptions, startDocumentFetching } from "../document-fetching.ts";
 import { BundleEndpoints } from "./bundle-endpoints.ts";
 import { decideFederatedTrust } from "./federated-trust.ts";
 
-export interface FederationOptions {
+export interface FederationOptions extends FetchingOptions {
   readonly settings: SettingsSource;
-  /** Whether a bundle endpoint may be on this machine: only if the configuration is the machine's own files. */
-  readonly allowsLocal: boolean;
-  readonly registry: Registry;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly log: Logger;
-  /** Stops it. */
-  readonly signal: AbortSignal;
 }
 
 /** The foreign trust domains whose workloads the mesh trusts. */
@@ -29,17 +20,17 @@ export interface Federation {
 /** Follows the settings and the bundle endpoints. */
 export function startFederation(options: FederationOptions): Federation {
   const { settings, allowsLocal, registry, signal, ...deps } = options;
-  const fetcher = createDocumentFetcher(allowsLocal ? "configured" : "none");
-  const fetches = new Counter({
-    name: "entente_federation_fetches_total",
-    help: "Attempts to fetch the bundle of a foreign trust domain: success, failure, or refused (it must not come into force).",
-    labelNames: ["result"],
-    registers: [registry],
-  });
+  const { fetch, onFetched, stopWith } = startDocumentFetching(
+    {
+      name: "entente_federation_fetches_total",
+      help: "Attempts to fetch the bundle of a foreign trust domain: success, failure, or refused (it must not come into force).",
+    },
+    allowsLocal ? "configured" : "none",
+    { registry, signal },
+  );
   const endpoints = new BundleEndpoints({
-    ...{ settings, ...deps },
-    fetch: (url, ended) => fetcher.fetch({ url, signal: ended }),
-    onFetched: (result) => fetches.inc({ result }),
+    ...{ settings, onFetched, ...deps },
+    fetch: (url, ended) => fetch({ url, signal: ended }),
   });
   const federation = new FollowedFederation(() =>
     decideFederatedTrust(settings.current().caCertificates, (url) => endpoints.rootsOf(url)),
@@ -47,13 +38,10 @@ export function startFederation(options: FederationOptions): Federation {
   const changed = (): void => federation.changed();
   const unsubscribe = [settings.subscribe(changed), endpoints.subscribe(changed)];
   registerStatus(registry, endpoints, federation);
-  const stop = (): void => {
+  stopWith(() => {
     for (const stopOne of unsubscribe) stopOne();
     endpoints.stop();
-    void fetcher.close();
-  };
-  signal.addEventListener("abort", stop, { once: true });
-  if (signal.aborted) stop();
+  });
   return federation;
 }
 

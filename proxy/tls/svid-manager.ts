@@ -8,9 +8,9 @@ import { decideFit } from "./decide-fit.ts";
 import { REFUSAL_REASONS, RefusedRenewals } from "./refused-renewals.ts";
 import { type RequestCertificate, requestSvid } from "./request-svid.ts";
 import type { Svid, WritableSecureContextSource } from "./secure-context-source.ts";
+import { decideRenewal, decideWake, isAttemptDue } from "./svid-schedule.ts";
 import {
   decideRotation,
-  decideSupersededRotation,
   describeReadiness,
   type HeldSvid,
   isAccepted,
@@ -53,8 +53,6 @@ export interface SvidManager {
   stop(): void;
 }
 
-/** How often the wall clock is checked: timers do not run while a machine is suspended, but certificates expire. */
-const MAX_WAIT_MS = 10_000;
 /** Between failed attempts; `retryCap` shortens it. */
 const RETRY_MAX_MS = 60_000;
 
@@ -137,16 +135,7 @@ class Manager implements SvidManager {
   #scheduleWake(): void {
     this.#timer?.cancel();
     if (this.#state.kind === "stopped") return;
-    this.#timer = this.#options.clock.setTimeout(() => this.#wake(), this.#waitMs(this.#state));
-  }
-
-  #waitMs(state: Exclude<SvidState, { kind: "stopped" }>): number {
-    // By elapsed time: a wall clock that is set back must not delay an attempt.
-    if (state.kind === "retrying") return state.waitMs;
-    const now = this.#now();
-    const endMs = state.held === undefined || state.held.notAfterMs < now.wallMs ? Infinity : state.held.notAfterMs + 1;
-    const renewMs = state.kind === "resting" ? untilMoment(state.renewAt, now) : Infinity;
-    return Math.max(0, Math.min(renewMs, endMs - now.wallMs, MAX_WAIT_MS));
+    this.#timer = this.#options.clock.setTimeout(() => this.#wake(), decideWake(this.#state, this.#now()));
   }
 
   #now(): Moment {
@@ -155,11 +144,8 @@ class Manager implements SvidManager {
   }
 
   #wake(): void {
-    const state = this.#state;
     this.#reportEnd();
-    const isDue =
-      state.kind === "retrying" || (state.kind === "resting" && untilMoment(state.renewAt, this.#now()) <= 0);
-    if (isDue) this.#beginAttempt();
+    if (isAttemptDue(this.#state, this.#now())) this.#beginAttempt();
     else this.#scheduleWake();
   }
 
@@ -209,20 +195,8 @@ class Manager implements SvidManager {
   #plan(held: HeldSvid, fit: SvidFit): void {
     const now = this.#now();
     if (isAccepted(fit)) this.#refused.acceptedByPeers();
-    this.#move({ kind: "resting", held, fit, renewAt: this.#decideRenewal(held, fit, now) });
-  }
-
-  #decideRenewal({ notAfterMs, halfLife }: HeldSvid, fit: SvidFit, now: Moment): Moment {
-    switch (fit) {
-      case "current":
-        return halfLife;
-      case "superseded": {
-        const waitMs = decideSupersededRotation(notAfterMs, now.wallMs, this.#options.random());
-        return untilMoment(halfLife, now) <= waitMs ? halfLife : momentAfter(now, waitMs);
-      }
-      default:
-        return momentAfter(now, this.#refused.nextMs(fit));
-    }
+    const renewAt = decideRenewal(held, fit, now, { random: this.#options.random, refused: this.#refused });
+    this.#move({ kind: "resting", held, fit, renewAt });
   }
 
   #retryLater(failures: number, error: MeshError): void {
