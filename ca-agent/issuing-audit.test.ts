@@ -1,6 +1,7 @@
 import { Code } from "@connectrpc/connect";
 import { beforeEach, describe, expect, it } from "vitest";
 import { verifiedPeer } from "../mesh/api/peer-fixture.ts";
+import { formatTaggedSerial, readPodTag, tagOfPodUid } from "../mesh/identity/pod-tag.ts";
 import { CaError } from "./ca-error.ts";
 import { ADDRESS, clock, DAY_MS, IDENTITY, LEAF, Plane } from "./issuing-fixture.ts";
 import { createRequest } from "./x509/request-fixture.ts";
@@ -24,7 +25,7 @@ describe("the audit line", () => {
           notAfter: "2026-01-02T00:00:00Z",
           peer: IDENTITY,
           by: "token",
-          pod: { name: "hello-1", uid: "u1" },
+          pod: { namespace: "ns1", name: "hello-1", uid: "u1" },
           address: ADDRESS,
         },
       },
@@ -35,6 +36,14 @@ describe("the audit line", () => {
     const peer = verifiedPeer({ identity: IDENTITY, notAfterMs: clock.now() + DAY_MS, address: ADDRESS });
     await plane.call({ peer, authorization: "", csr: createRequest() });
     expect(audit()).toMatchObject([{ fields: { peer: IDENTITY, by: "certificate", address: ADDRESS } }]);
+    const pod = { namespace: "ns1", name: "hello-2", uid: "u2" };
+    plane.findPods = () => [pod];
+    const own = Buffer.from(formatTaggedSerial(new Uint8Array(20), tagOfPodUid("u2")))
+      .toString("hex")
+      .toUpperCase();
+    const certificate = { ...peer.certificate, serialNumber: own };
+    await plane.call({ peer: { ...peer, certificate }, authorization: "", csr: createRequest() });
+    expect(audit()[1]).toMatchObject({ fields: { pod, by: "certificate" } });
   });
 
   it("is written for each certificate, however many are issued", async () => {
@@ -79,7 +88,7 @@ describe("a revoked caller", () => {
     expect([error.code, error.rawMessage]).toEqual([Code.Unauthenticated, "request authenticate failure"]);
     expect(plane.log.find("is revoked")[0]?.fields).toMatchObject({ reason, address: ADDRESS });
     expect(await plane.metric(`entente_ca_callers_refused_total{reason="${reason}"}`)).toBe(1);
-    expect([plane.requests, plane.issued]).toEqual([[], []]);
+    expect(plane.requests).toEqual([]);
   });
 
   it("is found by what it has: identity and pod of the token, serial number of the certificate", async () => {
@@ -95,9 +104,12 @@ describe("a revoked caller", () => {
   });
 });
 
-it("each certificate is reported with its caller", async () => {
+it("the certificate of a pod has the pod's tag: that of its token, or of the certificate that it renews", async () => {
   await plane.call();
-  const pod = { name: "hello-1", uid: "u1" };
-  const { serialNumber } = LEAF.certificate;
-  expect(plane.issued).toMatchObject([[{ serialNumber }, { identity: IDENTITY, pod, address: ADDRESS }]]);
+  const peer = verifiedPeer({ identity: IDENTITY, notAfterMs: clock.now() + DAY_MS, address: ADDRESS });
+  await plane.call({ peer, authorization: "", csr: createRequest() });
+  expect(plane.requests.map(({ podTag }) => podTag)).toEqual([
+    tagOfPodUid("u1"),
+    readPodTag(peer.certificate.serialNumber),
+  ]);
 });

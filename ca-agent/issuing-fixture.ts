@@ -11,6 +11,7 @@ import { RecordingLogger } from "../mesh/recording-logger-fixture.ts";
 import type { Authority, WorkloadRequest } from "./authority/authority.ts";
 import { createIssuingMetrics } from "./issuing-metrics.ts";
 import { type IssuingServiceDeps, registerIssuingService } from "./issuing-service.ts";
+import { tagPodByUid } from "./revocation/pod-name.ts";
 import type { Authenticator } from "./workload-auth/authenticator.ts";
 
 export const IDENTITY = parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/default");
@@ -49,7 +50,8 @@ export class Plane implements Authenticator, Authority {
   fault: Error | undefined;
   /** What is revoked. @default nothing */
   findRevoked: NonNullable<IssuingServiceDeps["findRevoked"]> = () => undefined;
-  readonly issued: Parameters<NonNullable<IssuingServiceDeps["onIssued"]>>[] = [];
+  /** Which pods there are. @default it is not known */
+  findPods: IssuingServiceDeps["findPods"];
   /** Ten lines of each kind. */
   readonly limitLog = (kind: string) => {
     const before = this.#written.get(kind) ?? 0;
@@ -92,7 +94,8 @@ export class Plane implements Authenticator, Authority {
           limitLog: this.limitLog,
           metrics: this.#metrics,
           findRevoked: (caller) => this.findRevoked(caller),
-          onIssued: (...issued) => void this.issued.push(issued),
+          tagPod: tagPodByUid,
+          ...(this.findPods && { findPods: this.findPods }),
           defaultLifetimeMs: DAY_MS,
           maxLifetimeMs: 90 * DAY_MS,
         }),

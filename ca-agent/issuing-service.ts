@@ -1,7 +1,6 @@
 import { Code, ConnectError, type ConnectRouter, type HandlerContext } from "@connectrpc/connect";
 import { type IstioCertificateRequest, IstioCertificateService } from "../mesh/api/gen/ca_pb.ts";
-import { peerIdentityKey, type VerifiedPeer } from "../mesh/api/peer-context.ts";
-import type { SpiffeId } from "../mesh/identity/spiffe-id.ts";
+import { peerIdentityKey } from "../mesh/api/peer-context.ts";
 import { MeshError } from "../mesh/mesh-error.ts";
 import type { LogFields, Logger, LogLimiter } from "../mesh/runtime.ts";
 import type { Authority } from "./authority/authority.ts";
@@ -12,8 +11,7 @@ import {
   authenticateCaller,
   type CallerVerdict,
 } from "./workload-auth/authenticate-caller.ts";
-import type { BoundPod } from "./workload-auth/authenticator.ts";
-import { type CertificateDescription, describeCertificate } from "./x509/describe-certificate.ts";
+import { describeCertificate } from "./x509/describe-certificate.ts";
 
 export interface IssuingServiceDeps extends AuthenticateCallerDeps {
   readonly authority: Authority;
@@ -21,22 +19,10 @@ export interface IssuingServiceDeps extends AuthenticateCallerDeps {
   /** Checked before each refusal is logged, because any caller can cause them. */
   readonly limitLog: LogLimiter;
   readonly metrics?: IssuingMetrics;
-  /** Receives each certificate with its caller, before the caller has it. */
-  readonly onIssued?: (certificate: CertificateDescription, caller: IssuedTo) => void;
   /** For requests without a lifetime. */
   readonly defaultLifetimeMs: number;
   /** Longer requested lifetimes are refused, not shortened, as in Istio. */
   readonly maxLifetimeMs: number;
-}
-
-/** Whom a certificate was issued to. */
-export interface IssuedTo {
-  readonly identity: SpiffeId;
-  /** That of the token. */
-  readonly pod?: BoundPod;
-  /** The certificate that was renewed. */
-  readonly renewed?: VerifiedPeer;
-  readonly address: string;
 }
 
 /** A request contains a CSR and little else; the largest accepted CSR has 16 KiB. */
@@ -69,13 +55,12 @@ async function createCertificate(
   refuseImpersonation(request, caller, deps);
   try {
     const lifetimeMs = decideLifetime(request.validityDuration, deps);
-    const chain = await deps.authority.signWorkload({ csrPem: request.csr, identity: caller.identity, lifetimeMs });
+    const { identity, podTag } = caller;
+    const chain = await deps.authority.signWorkload({ csrPem: request.csr, identity, podTag, lifetimeMs });
     const [leaf = ""] = chain;
     // The audit trail: each certificate has its line before the caller has it, whatever the limits of log lines.
-    const certificate = describeCertificate(leaf);
-    const issued = { code: "issued", ...certificate, tookMs: deps.clock.now() - startMs };
+    const issued = { code: "issued", ...describeCertificate(leaf), tookMs: deps.clock.now() - startMs };
     deps.log.info({ ...describeCaller(caller), ...issued }, "issued a certificate");
-    deps.onIssued?.(certificate, caller);
     deps.metrics?.issued();
     return chain;
   } catch (caught) {
@@ -84,8 +69,8 @@ async function createCertificate(
 }
 
 /** Who a certificate is for, and how that was proved. */
-interface Caller extends IssuedTo {
-  readonly by: "certificate" | "token";
+interface Caller extends Omit<Extract<CallerVerdict, { kind: "authenticated" }>, "kind"> {
+  readonly address: string;
 }
 
 function describeCaller({ identity, by, pod, address }: Caller): LogFields {

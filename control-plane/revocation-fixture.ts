@@ -29,8 +29,11 @@ export interface RevocationMesh {
   readonly store: ControlStore;
   /** Replaces what is stored by something that nobody can read. */
   damage(): Promise<void>;
-  /** A pod of an account of its own, in ns1, with its address. */
-  addPod(name: string): void;
+  /** A pod of an account of its own, in ns1, with its address. @param account another one's, that exists */
+  addPod(name: string, account?: string): void;
+  deletePod(name: string): void;
+  /** The pod as an operator revokes it. */
+  podTarget(name: string): RevocationTarget;
   tokenOf(pod: string): Promise<string>;
   /** What a pod mounts, PEM. */
   roots(): Promise<string>;
@@ -58,6 +61,7 @@ export async function createFileMesh(cleanup: Cleanup, authority?: MintedAuthori
   for (const [name, text] of Object.entries(authority === undefined ? {} : textsOf(authority))) write(name, text);
   const { publicKey, privateKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
   writeFileSync(jwksFile, JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: "k" }] }));
+  const accounts = new Map<string, string>();
   const options = {
     source: { kind: "folders", folders: [manifests] },
     identity: { kind: "files", caDirectory, jwksFile, tokenIssuer: ISSUER },
@@ -66,22 +70,27 @@ export async function createFileMesh(cleanup: Cleanup, authority?: MintedAuthori
     store: createFileControlStore(caDirectory),
     damage: async () => write("entente-ca.900.json", '{"revocations":['),
     write,
-    addPod: (name) => {
+    addPod: (name, account = name) => {
+      accounts.set(name, account);
       const metadata = { name: `${name}-1`, namespace: "ns1" };
-      const pod = { apiVersion: "v1", kind: "Pod", metadata, spec: { serviceAccountName: name } };
+      const pod = { apiVersion: "v1", kind: "Pod", metadata, spec: { serviceAccountName: account } };
       writeFileSync(join(manifests, `${name}.yaml`), JSON.stringify(pod));
     },
-    tokenOf: async (name) =>
-      await new SignJWT({
-        "kubernetes.io": { namespace: "ns1", serviceaccount: { name, uid: "s" }, pod: { name: `${name}-1` } },
+    deletePod: (name) => rmSync(join(manifests, `${name}.yaml`)),
+    podTarget: (name) => ({ kind: "pod", namespace: "ns1", name: `${name}-1` }),
+    tokenOf: async (name) => {
+      const serviceaccount = { name: accounts.get(name), uid: "s" };
+      return await new SignJWT({
+        "kubernetes.io": { namespace: "ns1", serviceaccount, pod: { name: `${name}-1` } },
       })
         .setProtectedHeader({ alg: "ES256", kid: "k" })
         .setIssuer(ISSUER)
         .setAudience("istio-ca")
-        .setSubject(`system:serviceaccount:ns1:${name}`)
+        .setSubject(`system:serviceaccount:ns1:${serviceaccount.name}`)
         .setIssuedAt()
         .setExpirationTime("1h")
-        .sign(privateKey),
+        .sign(privateKey);
+    },
     roots: async () =>
       authority?.roots.map(({ pem }) => pem).join("") ??
       readFileSync(join(caDirectory, "self-signed", "ca-cert.pem"), "utf8"),
@@ -105,12 +114,17 @@ export async function createClusterMesh(cleanup: Cleanup): Promise<RevocationMes
       const object = { apiVersion: "v1", kind: "ConfigMap", metadata, data: { "revocations.json": "[" } };
       cluster.server.cluster.apply(KINDS.configMaps, object, { force: true });
     },
-    addPod: (name) => {
-      const pod = cluster.createPod(name);
+    addPod: (name, account) => {
+      const pod = cluster.createPod(name, account);
       pods.set(name, pod);
       const { resourceVersion: _, ...metadata } = pod.object.metadata;
       const running = { ...pod.object, metadata, status: { phase: "Running", podIP: "127.0.0.1" } };
       cluster.server.cluster.replace(KINDS.pods, running, { subresource: "status" });
+    },
+    deletePod: (name) => cluster.server.cluster.delete(KINDS.pods, { namespace: "ns1", name: `${name}-1` }),
+    podTarget: (name) => {
+      const { uid } = pods.get(name)?.object.metadata ?? {};
+      return { kind: "pod", namespace: "ns1", name: `${name}-1`, ...(uid !== undefined && { uid }) };
     },
     tokenOf: async (name) => pods.get(name)?.requestToken() ?? "",
     roots: async () => await cluster.publishedRoots("ns1"),
@@ -137,10 +151,12 @@ export interface Pair {
 export class Workload {
   readonly #mesh: RevocationMesh;
   readonly #name: string;
+  readonly #account: string;
 
-  constructor(mesh: RevocationMesh, name: string) {
+  constructor(mesh: RevocationMesh, name: string, account = name) {
     this.#mesh = mesh;
     this.#name = name;
+    this.#account = account;
   }
 
   /** By token, with a certificate in the handshake or without. */
@@ -168,7 +184,7 @@ export class Workload {
     { token, pair }: { readonly token?: string; readonly pair?: Pair | undefined },
   ): Promise<Pair> {
     const key = createSvidKey();
-    const csr = formatCertificateRequest(key, parseSpiffeId(`spiffe://cluster.local/ns/ns1/sa/${this.#name}`));
+    const csr = formatCertificateRequest(key, parseSpiffeId(`spiffe://cluster.local/ns/ns1/sa/${this.#account}`));
     const connection = await this.#connect(address, pair);
     try {
       const client = createClient(IstioCertificateService, connection.transport);

@@ -165,8 +165,7 @@ async function startParts(options: ControlPlaneOptions, deps: PartsDeps): Promis
   const federation = startFederation({ ...deps, settings, allowsLocal });
   const trust = createTrustSource(authority, federation, revocations);
   const keySets = startKeySets({ config: source, allowsLocal, ...deps });
-  const served = { source, trust, settings, keySets, onProxy: revocations.onProxy };
-  const discovery = startDiscovery({ ...served, clock, log, limitLog, shutdown: signal });
+  const discovery = startDiscovery({ source, trust, settings, keySets, clock, log, limitLog, shutdown: signal });
   state.proxies = discovery.status;
   const issuing = createIssuing(options, { ...identity, pods, revocations, ...deps, limitLog });
   const server = await startControlPlaneServer({
@@ -213,6 +212,7 @@ function describeAuthority(trust: TrustSource, authority: Authority, rotation: R
     revoked: {
       certificates: revocations?.certificates.length ?? 0,
       identities: revocations?.identities.length ?? 0,
+      pods: revocations?.pods?.length ?? 0,
     },
   };
 }

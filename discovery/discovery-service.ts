@@ -6,7 +6,6 @@ import type { ConfigSource } from "./config-source.ts";
 import { Evaluations, KEY_OF_SETTINGS, KEY_OF_TRUST, keyOfKeySet, type Trust } from "./decisions/evaluations.ts";
 import { SharedDecisions } from "./decisions/shared-decisions.ts";
 import { DiscoverStreams } from "./streams/discover-streams.ts";
-import type { ConnectedProxy } from "./streams/served-proxy.ts";
 import { DEFAULT_STREAM_LIMITS, type StreamLimits } from "./streams/stream-limits.ts";
 import type { ProxyStatus, ProxyTrust } from "./streams/stream-status.ts";
 
@@ -44,8 +43,6 @@ export interface DiscoveryServiceOptions {
   readonly limitLog: LogLimiter;
   /** @default DEFAULT_STREAM_LIMITS */
   readonly limits?: StreamLimits;
-  /** Receives each proxy when it has named its pod. */
-  readonly onProxy?: (proxy: ConnectedProxy) => void;
   /** Ends all streams, so that their clients connect to another control plane. */
   readonly shutdown: AbortSignal;
 }

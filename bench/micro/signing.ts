@@ -8,6 +8,7 @@ import { filesOf } from "../../ca-agent/authority/authority-fixture.ts";
 import { createLiveAuthority } from "../../ca-agent/authority/live-authority.ts";
 import { parseTrustedMaterial } from "../../ca-agent/authority/trusted-material.ts";
 import { registerIssuingService } from "../../ca-agent/issuing-service.ts";
+import { tagPodByUid } from "../../ca-agent/revocation/pod-name.ts";
 import { parseCertificateRequest } from "../../ca-agent/x509/certificate-request.ts";
 import { createRequest, requestForName } from "../../ca-agent/x509/request-fixture.ts";
 import { IstioCertificateService } from "../../mesh/api/gen/ca_pb.ts";
@@ -59,13 +60,13 @@ async function createAuthority(key: KeyObject): Promise<Authority> {
 function createCaller(authority: Authority): (csr: string) => Promise<unknown> {
   const peer = {
     ...({ kind: "verified", identity, notAfterMs: clock.now() + lifetimeMs, address: "10.0.0.7" } as const),
-    certificate: { serialNumber: "1A2B", rootFingerprint: "00:11", authorities: [] },
+    certificate: { serialNumber: `706F64${"1A".repeat(17)}`, rootFingerprint: "00:11", authorities: [] },
   };
   const authenticator = {
     authenticate: () => Promise.reject(new Error("a certificate needs no token")),
   };
   const lifetimes = { defaultLifetimeMs: lifetimeMs, maxLifetimeMs: lifetimeMs };
-  const deps = { authority, authenticator, trustDomain, clock, log: silent, limitLog: unlimitedLog, ...lifetimes };
+  const deps = { authority, authenticator, tagPod: tagPodByUid, trustDomain, clock, log: silent, limitLog: unlimitedLog, ...lifetimes };
   const transport = createRouterTransport((router) => registerIssuingService(router, deps), {
     router: {
       interceptors: [

@@ -8,7 +8,12 @@ export interface AuthorityStatus {
   /** `null`: the control planes do not rotate this root. It is the operator's own, and replaced by the operator. */
   readonly rotation: RotationStatus | null;
   /** How many of each this control plane distributes as revoked. */
-  readonly revoked: { readonly certificates: number; readonly identities: number };
+  readonly revoked: {
+    readonly certificates: number;
+    readonly identities: number;
+    /** Absent: the control plane is of an earlier version. */
+    readonly pods?: number | undefined;
+  };
 }
 
 export interface RootStatus {

@@ -1,10 +1,12 @@
 import { generateKeyPairSync } from "node:crypto";
+import type { PodTag } from "../../mesh/identity/pod-tag.ts";
 import type { SpiffeId } from "../../mesh/identity/spiffe-id.ts";
 import type { Clock } from "../../mesh/runtime.ts";
 import { CaError } from "../ca-error.ts";
 import {
   type CertificateTemplate,
   createSerialNumber,
+  createWorkloadSerial,
   formatName,
   type RandomBytes,
   signCertificate,
@@ -39,6 +41,8 @@ export interface WorkloadRequest {
   readonly csrPem: string;
   /** The authenticated caller. */
   readonly identity: SpiffeId;
+  /** Of its pod: the serial number has it. @default a random one, for a caller without a pod */
+  readonly podTag?: PodTag | undefined;
   readonly lifetimeMs: number;
 }
 
@@ -79,14 +83,16 @@ export interface WorkloadKey {
   /** SubjectPublicKeyInfo, in DER. */
   readonly publicKeyInfo: Uint8Array;
   readonly identity: SpiffeId;
+  readonly podTag?: PodTag | undefined;
   readonly lifetimeMs: number;
 }
 
 /** The signing part of `Authority.signWorkload`. */
 export async function signWorkloadKey(signer: Signer, workload: WorkloadKey): Promise<readonly string[]> {
-  const { publicKeyInfo, identity, lifetimeMs } = workload;
+  const { publicKeyInfo, identity, podTag, lifetimeMs } = workload;
   const names: readonly AlternativeName[] = [{ kind: "uri", value: identity }];
-  const template = formatLeaf(signer, { publicKeyInfo, names, usages: ["server", "client"], lifetimeMs });
+  const serialNumber = createWorkloadSerial(signer.randomBytes, podTag);
+  const template = formatLeaf(signer, { serialNumber, publicKeyInfo, names, usages: ["server", "client"], lifetimeMs });
   const leaf = await signCertificate(template, signer.material.key);
   return [leaf, ...signer.material.intermediates, signer.roots.join("")];
 }
@@ -98,6 +104,7 @@ export function signServing(signer: Signer, { dnsNames, lifetimeMs }: ServingReq
   const names = dnsNames.map((name): AlternativeName => ({ kind: "dns", value: parseDnsName(name) }));
   if (names.length === 0) throw new CaError("dns_name", "a server certificate needs at least one DNS name");
   const template = formatLeaf(signer, {
+    serialNumber: createSerialNumber(signer.randomBytes),
     publicKeyInfo: formatPublicKey(publicKey),
     names,
     usages: ["server"],
@@ -112,13 +119,14 @@ export function signServing(signer: Signer, { dnsNames, lifetimeMs }: ServingReq
 }
 
 interface LeafInput {
+  readonly serialNumber: Uint8Array;
   readonly publicKeyInfo: Uint8Array;
   readonly names: readonly AlternativeName[];
   readonly usages: LeafExtensionsInput["usages"];
   readonly lifetimeMs: number;
 }
 
-function formatLeaf({ material, clock, randomBytes }: Signer, leaf: LeafInput): CertificateTemplate {
+function formatLeaf({ material, clock }: Signer, leaf: LeafInput): CertificateTemplate {
   const nowMs = clock.now();
   if (!(nowMs < material.notAfterMs)) {
     throw new CaError(
@@ -127,9 +135,9 @@ function formatLeaf({ material, clock, randomBytes }: Signer, leaf: LeafInput): 
         `and it is now ${new Date(nowMs).toISOString()}: renew it; until then nothing can be signed`,
     );
   }
-  const { publicKeyInfo, usages, names } = leaf;
+  const { serialNumber, publicKeyInfo, usages, names } = leaf;
   return {
-    serialNumber: createSerialNumber(randomBytes),
+    serialNumber,
     issuerName: material.name,
     subjectName: formatName(),
     notBeforeMs: nowMs - BACKDATE_MS,

@@ -61,10 +61,10 @@ class ReplaceableAuthority implements LiveAuthority {
     return Math.max(...others.map(([, untilMs]) => untilMs)) - this.#deps.clock.monotonicMs();
   };
 
-  signWorkload: Authority["signWorkload"] = async ({ csrPem, identity, lifetimeMs }) => {
+  signWorkload: Authority["signWorkload"] = async ({ csrPem, ...workload }) => {
     const signer = this.#signer();
-    this.#noteLeaf(lifetimeMs);
-    return await signWorkloadKey(signer, { publicKeyInfo: parseCertificateRequest(csrPem), identity, lifetimeMs });
+    this.#noteLeaf(workload.lifetimeMs);
+    return await signWorkloadKey(signer, { publicKeyInfo: parseCertificateRequest(csrPem), ...workload });
   };
 
   signServing: Authority["signServing"] = (request) => signServing(this.#signer(), request);

@@ -27,12 +27,13 @@ export type RevocationTarget =
       readonly kind: "serial";
       /** Hexadecimal, upper case, without leading zeros. */
       readonly serialNumber: string;
-      /** `NAMESPACE/NAME` of the revoked pod whose certificate it is. Absent: an operator named the certificate. */
-      readonly ofPod?: string;
     }
   /** All certificates of an identity, and its tokens. */
   | { readonly kind: "identity"; readonly identity: SpiffeId }
-  /** A pod: its token, and all of its certificates. Without a uid also every later pod of this name. */
+  /**
+   * A pod: its token, and all of its certificates. Without a uid every pod of this name, also later ones: in Kubernetes
+   * only earlier versions have stored that.
+   */
   | { readonly kind: "pod"; readonly namespace: string; readonly name: string; readonly uid?: string };
 
 export interface RotationRequest {

@@ -15,14 +15,10 @@ const time = fc
   .date({ min: new Date("2000-01-01T00:00:00Z"), max: new Date("2100-01-01T00:00:00Z"), noInvalidDate: true })
   .map((date) => date.toISOString());
 const what: fc.Arbitrary<Revocation["what"]> = fc.oneof(
-  fc.record(
-    {
-      kind: fc.constant("serial" as const),
-      serialNumber: fc.stringMatching(/^(?:0|[1-9A-F][0-9A-F]{0,39})$/),
-      ofPod: fc.tuple(label, label).map(([namespace, name]) => `${namespace}/${name}`),
-    },
-    { requiredKeys: ["kind", "serialNumber"] },
-  ),
+  fc.record({
+    kind: fc.constant("serial" as const),
+    serialNumber: fc.stringMatching(/^(?:0|[1-9A-F][0-9A-F]{0,39})$/),
+  }),
   fc.tuple(label, label).map(([namespace, account]) => ({
     kind: "identity" as const,
     identity: parseSpiffeId(`spiffe://cluster.local/ns/${namespace}/sa/${account}`),

@@ -124,12 +124,13 @@ function parseTarget(fields: Fields, which: string): RevocationTarget {
   const named = ["serial", "identity", "pod"].filter((name) => Object.hasOwn(fields, name));
   if (named.length !== 1) throw new Error(`${which} must have exactly one of serial, identity and pod`);
   const serialNumber = readText(fields, "serial", which, SERIAL_NUMBER);
+  // An earlier version has stored the certificates of a revoked pod one by one. They stay revoked until they expire.
   const ofPod = readText(fields, "ofPod", which, POD);
   const identity = readText(fields, "identity", which);
   const uid = readText(fields, "uid", which, UID);
   if (ofPod !== undefined && serialNumber === undefined) throw new Error(`${which} has ofPod without a serial`);
   if (uid !== undefined && !Object.hasOwn(fields, "pod")) throw new Error(`${which} has a uid without a pod`);
-  if (serialNumber !== undefined) return { kind: "serial", serialNumber, ...(ofPod && { ofPod }) };
+  if (serialNumber !== undefined) return { kind: "serial", serialNumber };
   if (identity !== undefined) return { kind: "identity", identity: parseSpiffeId(identity) };
   return { kind: "pod", ...parsePodName(readText(fields, "pod", which) ?? "", which), ...(uid && { uid }) };
 }
@@ -165,7 +166,7 @@ function readTime(fields: Fields, name: string, which: string): string | undefin
 function formatRevocation({ what, ...rest }: Revocation): Readonly<Record<string, string>> {
   switch (what.kind) {
     case "serial":
-      return { serial: what.serialNumber, ...(what.ofPod && { ofPod: what.ofPod }), ...rest };
+      return { serial: what.serialNumber, ...rest };
     case "identity":
       return { identity: what.identity, ...rest };
     case "pod":

@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
+import { formatTaggedSerial, tagOfPodName, tagOfPodUid } from "../../mesh/identity/pod-tag.ts";
 import { parseSpiffeId, parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import type { RevokedCertificate } from "../../mesh/policy/types.ts";
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import { EMPTY_CONTROL_STATE } from "../control/control-state.ts";
-import { IssuedCertificates } from "./issued-certificates.ts";
 import { LiveRevocations } from "./live-revocations.ts";
-import { PodRevocations } from "./pod-revocations.ts";
+import { tagPodByUid } from "./pod-name.ts";
 import { createRevocationReport } from "./report-revocations.ts";
 import { MemoryControl, revocationOf } from "./revocations-fixture.ts";
 
@@ -14,12 +14,14 @@ const HOUR_MS = 3_600_000;
 const HELLO = parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/hello");
 const OLD_HELLO = parseSpiffeId("spiffe://old.local/ns/ns1/sa/hello");
 const FOREIGN = parseSpiffeId("spiffe://partner/ns/ns1/sa/hello");
+const SERIAL = Buffer.from(formatTaggedSerial(new Uint8Array(20), tagOfPodUid("u1")))
+  .toString("hex")
+  .toUpperCase();
 const POD = { namespace: "ns1", name: "hello", uid: "u1" };
 
 let clock: FakeClock;
 let log: RecordingLogger;
 let control: MemoryControl;
-let issued: IssuedCertificates;
 let listed: readonly RevokedCertificate[];
 let onListed: () => void;
 let stop: AbortController;
@@ -29,14 +31,10 @@ beforeEach(() => {
   clock = new FakeClock();
   log = new RecordingLogger();
   control = new MemoryControl();
-  issued = new IssuedCertificates();
   listed = [];
   stop = new AbortController();
-  const { signal } = stop;
-  const shared = { control, clock, signal };
   live = new LiveRevocations({
-    ...shared,
-    pods: new PodRevocations({ ...shared, store: control, issued, random: () => 0.5, log }),
+    ...{ control, clock, signal: stop.signal, tagPod: tagPodByUid },
     lists: {
       entries: () => listed,
       subscribe: (listener) => {
@@ -59,14 +57,14 @@ function codes(): readonly unknown[] {
 }
 
 describe("what is distributed", () => {
-  it("has the certificates of operators, of pods and of lists", () => {
-    issued.record({ serialNumber: "B1", notAfterMs: clock.now() + HOUR_MS, pod: POD }, clock.now());
+  it("has the certificates of operators and of lists, and the tags of pods", () => {
     control.revoke(revocationOf({ kind: "serial", serialNumber: "A1" }), revocationOf({ kind: "pod", ...POD }));
     listed = [{ serialNumber: "C1", issuer: "00" }];
     onListed();
     expect(live.current()).toEqual({
-      certificates: [{ serialNumber: "A1" }, { serialNumber: "B1" }, { serialNumber: "C1", issuer: "00" }],
+      certificates: [{ serialNumber: "A1" }, { serialNumber: "C1", issuer: "00" }],
       identities: [],
+      pods: [tagOfPodUid("u1")],
     });
   });
 
@@ -97,7 +95,7 @@ describe("what is distributed", () => {
   it("loses what is lifted", () => {
     control.revoke(revocationOf({ kind: "identity", identity: HELLO }, { reason: "leaver" }));
     control.set(EMPTY_CONTROL_STATE);
-    expect(live.current()).toEqual({ certificates: [], identities: [] });
+    expect(live.current()).toEqual({ certificates: [], identities: [], pods: [] });
     expect(log.find('"code":"revoked"')[0]?.fields).toMatchObject({ peer: HELLO, reason: "leaver" });
     expect(codes()).toEqual(["revoked", "unrevoked"]);
   });
@@ -124,6 +122,11 @@ describe("a caller", () => {
       kind: "certificate",
     },
     { name: "with another one", caller: { identity: FOREIGN, serialNumber: "A2", pods: [] }, kind: undefined },
+    {
+      name: "with a certificate of a revoked pod",
+      caller: { identity: FOREIGN, serialNumber: SERIAL, pods: [] },
+      kind: "pod",
+    },
     { name: "in a revoked pod", caller: { identity: FOREIGN, pods: [{ ...POD, name: "x" }, POD] }, kind: "pod" },
     { name: "in another one", caller: { identity: FOREIGN, pods: [{ ...POD, uid: "u2" }] }, kind: undefined },
   ])("$name: $kind", ({ caller, kind }) => {
@@ -133,5 +136,13 @@ describe("a caller", () => {
       revocationOf({ kind: "pod", ...POD }),
     );
     expect(live.findRevoked(caller)?.kind).toBe(kind);
+  });
+
+  it("is revoked with every pod of its name, if an earlier version has stored that", () => {
+    control.revoke(revocationOf({ kind: "pod", namespace: "ns1", name: "hello" }));
+    const isRevoked = (pod: object): boolean =>
+      live.findRevoked({ identity: FOREIGN, pods: [{ ...POD, ...pod }] }) !== undefined;
+    expect([isRevoked({}), isRevoked({ uid: "u7" }), isRevoked({ name: "world" })]).toEqual([true, true, false]);
+    expect(live.current().pods).toEqual([tagOfPodName(POD)]);
   });
 });

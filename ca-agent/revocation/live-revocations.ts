@@ -1,10 +1,11 @@
+import { type PodTag, readPodTag } from "../../mesh/identity/pod-tag.ts";
 import { formatSpiffeId, type SpiffeId, spiffeIdParts, type TrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import type { Revocations, RevokedCertificate } from "../../mesh/policy/types.ts";
 import type { Clock, Timer } from "../../mesh/runtime.ts";
 import { startWallTimer } from "../../net/wall-timer.ts";
 import type { Revocation } from "../control/control-state.ts";
 import type { ControlFollower } from "../control/control-store.ts";
-import { formatPodName, type PodName } from "./pod-name.ts";
+import { formatPodName, type PodName, type TagPod } from "./pod-name.ts";
 import { endOf, isInForce, keyOfTarget } from "./revocation-entries.ts";
 
 /** A source of entries beside the desired state. */
@@ -15,10 +16,9 @@ export interface RevocationSource<Entry> {
 
 export interface LiveRevocationsDeps {
   readonly control: ControlFollower;
-  /** The certificates of revoked pods, and which pods are revoked. */
-  readonly pods: RevocationSource<Revocation> & { isRevoked(pod: PodName): boolean };
   /** The operator's certificate revocation lists. */
   readonly lists: RevocationSource<RevokedCertificate>;
+  readonly tagPod: TagPod;
   /** The mesh's own trust domain and its aliases: an identity is revoked in all of them. */
   readonly trustDomains: readonly TrustDomain[];
   readonly clock: Clock;
@@ -30,7 +30,7 @@ export interface LiveRevocationsDeps {
 /** What is known of a caller that asks for a certificate. */
 export interface RevocableCaller {
   readonly identity: SpiffeId;
-  /** Of the certificate that it uses. */
+  /** Of the certificate that it uses, as by `normalizeSerialNumber`. */
   readonly serialNumber?: string;
   /** The pods that it can be. */
   readonly pods: readonly PodName[];
@@ -47,17 +47,20 @@ export class LiveRevocations {
   readonly #deps: LiveRevocationsDeps;
   readonly #listeners = new Set<() => void>();
   #entries: readonly Revocation[] = [];
-  #current: Revocations = { certificates: [], identities: [] };
+  #current: Revocations = { certificates: [], identities: [], pods: [] };
   #serialNumbers: ReadonlySet<string> = new Set();
   #identities: ReadonlySet<SpiffeId> = new Set();
+  #pods: ReadonlyMap<PodTag, string> = new Map();
+  /** `NAMESPACE/NAME` of which every pod is revoked. */
+  #podNames: ReadonlySet<string> = new Set();
   #text = "";
   #timer: Timer | undefined;
 
   constructor(deps: LiveRevocationsDeps) {
     this.#deps = deps;
-    const { control, pods, lists, signal } = deps;
+    const { control, lists, signal } = deps;
     const update = (): void => this.#update();
-    const unsubscribe = [control, pods, lists].map((source) => source.subscribe(update));
+    const unsubscribe = [control, lists].map((source) => source.subscribe(update));
     const stop = (): void => {
       this.#timer?.cancel();
       for (const stopOne of unsubscribe) stopOne();
@@ -85,8 +88,10 @@ export class LiveRevocations {
   findRevoked({ identity, serialNumber, pods }: RevocableCaller): RevokedCaller | undefined {
     if (this.#identities.has(identity)) return { kind: "identity" };
     if (serialNumber !== undefined && this.#serialNumbers.has(serialNumber)) return { kind: "certificate" };
-    const pod = pods.find((candidate) => this.#deps.pods.isRevoked(candidate));
-    return pod && { kind: "pod", pod: formatPodName(pod) };
+    const tags = [readPodTag(serialNumber ?? "") ?? [], ...pods.map(this.#deps.tagPod)].flat();
+    const byTag = tags.flatMap((tag) => this.#pods.get(tag) ?? []);
+    const [pod] = [...byTag, ...pods.map(formatPodName).filter((name) => this.#podNames.has(name))];
+    return pod === undefined ? undefined : { kind: "pod", pod };
   }
 
   #update(): void {
@@ -99,20 +104,22 @@ export class LiveRevocations {
 
   /** Whether what is distributed has changed. */
   #replace(): boolean {
-    const { control, pods, lists, trustDomains, clock } = this.#deps;
+    const { control, lists, trustDomains, tagPod, clock } = this.#deps;
     const nowMs = clock.now();
-    const all = [...control.current().revocations, ...pods.entries()];
-    const inForce = all.filter((revocation) => isInForce(revocation, nowMs));
+    const inForce = control.current().revocations.filter((revocation) => isInForce(revocation, nowMs));
     this.#entries = [...new Map(inForce.map((revocation) => [keyOfTarget(revocation.what), revocation])).values()];
     this.#awaitNextEnd();
     const serialNumbers = this.#entries.flatMap(({ what }) => (what.kind === "serial" ? [what.serialNumber] : []));
     const identities = this.#entries.flatMap(({ what }) =>
       what.kind === "identity" ? equivalentIdentities(what.identity, trustDomains) : [],
     );
+    const pods = this.#entries.flatMap(({ what }) => (what.kind === "pod" ? [what] : []));
     this.#serialNumbers = new Set(serialNumbers);
     this.#identities = new Set(identities);
+    this.#pods = new Map(pods.map((pod) => [tagPod(pod), formatPodName(pod)]));
+    this.#podNames = new Set(pods.filter(({ uid }) => uid === undefined).map(formatPodName));
     const certificates = [...serialNumbers.map((serialNumber) => ({ serialNumber })), ...lists.entries()];
-    const next = { certificates, identities: [...this.#identities] };
+    const next = { certificates, identities: [...this.#identities], pods: [...this.#pods.keys()] };
     const text = JSON.stringify(next);
     if (text === this.#text) return false;
     this.#text = text;

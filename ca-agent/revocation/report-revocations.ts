@@ -39,7 +39,7 @@ function describe({ what, revokedAt, expiresAt, reason }: Revocation): LogFields
 function describeTarget(what: RevocationTarget): LogFields {
   switch (what.kind) {
     case "serial":
-      return { serialNumber: what.serialNumber, pod: what.ofPod };
+      return { serialNumber: what.serialNumber };
     case "identity":
       return { peer: what.identity };
     case "pod":

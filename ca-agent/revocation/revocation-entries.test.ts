@@ -11,11 +11,7 @@ function entry(what: RevocationTarget, more: Partial<Revocation> = {}): Revocati
   return { what, revokedAt: "2029-12-31T00:00:00Z", ...more };
 }
 
-const serial = (serialNumber: string, ofPod?: string): RevocationTarget => ({
-  kind: "serial",
-  serialNumber,
-  ...(ofPod && { ofPod }),
-});
+const serial = (serialNumber: string): RevocationTarget => ({ kind: "serial", serialNumber });
 const pod = (name: string, uid?: string): RevocationTarget => ({
   kind: "pod",
   namespace: "ns1",
@@ -47,36 +43,25 @@ describe("adding", () => {
   it("changes nothing if it is revoked already", () => {
     const state = stateOf(entry(serial("A"), { reason: "stolen" }));
     expect(addRevocations(state, [entry(serial("A"))], NOW_MS)).toBe(state);
-    expect(addRevocations(state, [entry(serial("A", "ns1/hello"))], NOW_MS)).toBe(state);
   });
 
   it("renews what has expired", () => {
     const state = stateOf(entry(serial("A"), until(NOW_MS - 2 * HOUR_MS)));
     expect(addRevocations(state, [entry(serial("A"))], NOW_MS).revocations).toEqual([entry(serial("A"))]);
   });
-
-  it("makes a pod's certificate one that stays revoked when the pod's revocation is lifted", () => {
-    const state = addRevocations(
-      stateOf(entry(pod("hello")), entry(serial("A", "ns1/hello"))),
-      [entry(serial("A"))],
-      NOW_MS,
-    );
-    expect(liftRevocation(state, pod("hello")).revocations).toEqual([entry(serial("A"))]);
-  });
 });
 
 describe("lifting", () => {
   const state = stateOf(
-    ...[entry(serial("A")), entry(serial("B", "ns1/hello")), entry({ kind: "identity", identity })],
+    ...[entry(serial("A")), entry(serial("B")), entry({ kind: "identity", identity })],
     ...[entry(pod("hello", "u1")), entry(pod("hello", "u2")), entry(pod("world"))],
   );
 
   it.each([
     { name: "a certificate", target: serial("A"), lifted: ["serial A"] },
-    { name: "a certificate of a pod", target: serial("B"), lifted: ["serial B"] },
     { name: "an identity", target: { kind: "identity", identity } as const, lifted: [`identity ${identity}`] },
-    { name: "every pod of a name", target: pod("hello"), lifted: ["serial B", "pod ns1/hello u1", "pod ns1/hello u2"] },
-    { name: "one pod", target: pod("hello", "u2"), lifted: ["serial B", "pod ns1/hello u2"] },
+    { name: "every pod of a name", target: pod("hello"), lifted: ["pod ns1/hello u1", "pod ns1/hello u2"] },
+    { name: "one pod", target: pod("hello", "u2"), lifted: ["pod ns1/hello u2"] },
     { name: "a pod that was revoked by its name", target: pod("world", "u3"), lifted: ["pod ns1/world "] },
   ])("$name leaves the others", ({ target, lifted }) => {
     const left = liftRevocation(state, target).revocations;

@@ -29,8 +29,8 @@ export function keyOfTarget(what: RevocationTarget): string {
 }
 
 /**
- * Adds revocations, and drops what has expired. What is revoked already stays as it is; a certificate that was found to
- * be a revoked pod's becomes one that an operator revoked by itself. The same object back: nothing is new.
+ * Adds revocations, and drops what has expired. What is revoked already stays as it is. The same object back: nothing is
+ * new.
  */
 export function addRevocations(state: ControlState, added: readonly Revocation[], nowMs: number): ControlState {
   const byKey = new Map(state.revocations.map((revocation) => [keyOfTarget(revocation.what), revocation]));
@@ -38,8 +38,7 @@ export function addRevocations(state: ControlState, added: readonly Revocation[]
   for (const revocation of added) {
     const key = keyOfTarget(revocation.what);
     const before = byKey.get(key);
-    if (before !== undefined && (isFoundOfPod(revocation) || !isFoundOfPod(before)) && isInForce(before, nowMs))
-      continue;
+    if (before !== undefined && isInForce(before, nowMs)) continue;
     byKey.set(key, revocation);
     isChanged = true;
   }
@@ -48,8 +47,8 @@ export function addRevocations(state: ControlState, added: readonly Revocation[]
 }
 
 /**
- * Lifts a revocation. A pod's goes with the certificates that were found to be its own; without a uid, those of every pod
- * of this name. The same object back: nothing of it was revoked.
+ * Lifts a revocation; that of a pod without a uid lifts those of every pod of this name. The same object back: nothing of
+ * it was revoked.
  */
 export function liftRevocation(state: ControlState, target: RevocationTarget): ControlState {
   const revocations = state.revocations.filter(({ what }) => !isLifted(what, target));
@@ -59,12 +58,6 @@ export function liftRevocation(state: ControlState, target: RevocationTarget): C
 function isLifted(what: RevocationTarget, target: RevocationTarget): boolean {
   if (target.kind !== "pod") return keyOfTarget(what) === keyOfTarget(target);
   const { namespace, name, uid } = target;
-  if (what.kind === "serial") return what.ofPod === `${namespace}/${name}`;
   if (what.kind !== "pod" || what.namespace !== namespace || what.name !== name) return false;
   return uid === undefined || what.uid === undefined || what.uid === uid;
-}
-
-/** Whether it is of a certificate that was found to be a revoked pod's. */
-export function isFoundOfPod({ what }: Revocation): boolean {
-  return what.kind === "serial" && what.ofPod !== undefined;
 }

@@ -1,44 +1,113 @@
-import { afterEach, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import { CaError } from "../ca-error.ts";
+import type { PodName } from "./pod-name.ts";
 import { keyOfTarget } from "./revocation-entries.ts";
 import { MemoryControl, revocationOf } from "./revocations-fixture.ts";
 import { startTidyRevocations } from "./tidy-revocations.ts";
 
-const DAY_MS = 86_400_000;
-const stop = new AbortController();
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
+let clock: FakeClock;
+let log: RecordingLogger;
+let control: MemoryControl;
+/** Of the pods that are there, by name. `undefined`: it is not known which are. */
+let uids: Map<string, string> | undefined;
+let stop: AbortController;
+beforeEach(() => {
+  clock = new FakeClock();
+  log = new RecordingLogger();
+  control = new MemoryControl();
+  uids = new Map();
+  stop = new AbortController();
+});
 afterEach(() => stop.abort());
 
-it("what no longer matters is removed, and nothing else", async () => {
-  const clock = new FakeClock();
-  const log = new RecordingLogger();
-  const control = new MemoryControl();
-  const there = new Set(["there"]);
-  const pod = (name: string) => ({ kind: "pod", namespace: "ns1", name }) as const;
-  control.revoke(
-    ...[revocationOf(pod("there")), revocationOf(pod("gone"))],
-    ...[revocationOf({ kind: "serial", serialNumber: "A" }), revocationOf({ kind: "serial", serialNumber: "B" })],
-  );
-  const facts = () => ({
-    ...{ nowMs: clock.now(), maxLifetimeMs: DAY_MS },
-    findExpiry: (serialNumber: string) => (serialNumber === "A" ? Date.parse("2030-01-01T06:00:00Z") : undefined),
-    isPodThere: ({ name }: { readonly name: string }) => there.has(name),
+const pod = (name: string, uid?: string) => ({ kind: "pod", namespace: "ns1", name, ...(uid && { uid }) }) as const;
+const left = (): readonly string[] => control.current().revocations.map(({ what }) => keyOfTarget(what));
+
+function start(): void {
+  const findPod = ({ name }: PodName) => {
+    const uid = uids?.get(name);
+    return uids === undefined ? "unknown" : uid === undefined ? "none" : { namespace: "ns1", name, uid };
+  };
+  const facts = () => ({ nowMs: clock.now(), maxLifetimeMs: DAY_MS, findPod });
+  startTidyRevocations({ control, store: control, facts, clock, random: () => 0.5, log, signal: stop.signal });
+}
+
+describe("the entry of a pod", () => {
+  it("stays while the pod is there, and then until its last certificate has expired everywhere", async () => {
+    uids?.set("there", "u1");
+    control.revoke(revocationOf(pod("there", "u1")), revocationOf({ kind: "serial", serialNumber: "A" }));
+    start();
+    await clock.advance(10 * DAY_MS);
+    expect(control.current().revocations[0]).not.toHaveProperty("expiresAt");
+    uids?.clear();
+    await clock.advance(2 * HOUR_MS);
+    expect(control.current().revocations[0]).toHaveProperty("expiresAt");
+    await clock.advance(DAY_MS - HOUR_MS);
+    expect(left()).toEqual(["pod ns1/there u1", "serial A"]);
+    await clock.advance(4 * HOUR_MS);
+    expect(left()).toEqual(["serial A"]);
   });
-  startTidyRevocations({ store: control, facts, clock, random: () => 0.5, log, signal: stop.signal });
-  const left = (): readonly string[] => control.current().revocations.map(({ what }) => keyOfTarget(what));
-  await clock.advance(3_700_000);
-  expect(left()).toEqual(["pod ns1/there ", "pod ns1/gone ", "serial A", "serial B"]);
-  expect(control.current().revocations[2]?.expiresAt).toBe("2030-01-01T06:00:00.000Z");
-  control.failure = new CaError("control_conflict", "busy");
-  await clock.advance(10 * 3_600_000);
-  expect(log.find("old revocations were not removed").length).toBeGreaterThan(0);
-  control.failure = undefined;
-  await clock.advance(3_600_000);
-  expect(left()).toEqual(["pod ns1/there ", "pod ns1/gone ", "serial B"]);
-  await clock.advance(DAY_MS);
-  expect(left()).toEqual(["pod ns1/there ", "serial B"]);
-  there.clear();
-  await clock.advance(2 * 3_600_000);
-  expect(left()).toEqual(["serial B"]);
+
+  it("ends if another pod has its name now", async () => {
+    uids?.set("hello", "u2");
+    control.revoke(revocationOf(pod("hello", "u1")));
+    start();
+    await clock.advance(DAY_MS + 4 * HOUR_MS);
+    expect(left()).toEqual([]);
+  });
+
+  it("loses its end if the pod is there after all", async () => {
+    control.revoke(revocationOf(pod("hello", "u1")));
+    start();
+    await clock.advance(2 * HOUR_MS);
+    expect(control.current().revocations[0]).toHaveProperty("expiresAt");
+    uids?.set("hello", "u1");
+    await clock.advance(10 * DAY_MS);
+    expect(control.current().revocations).toEqual([revocationOf(pod("hello", "u1"))]);
+  });
+
+  it("stays where it is not known which pods there are", async () => {
+    uids = undefined;
+    control.revoke(revocationOf(pod("hello")));
+    start();
+    await clock.advance(10 * DAY_MS);
+    expect(control.current().revocations).toEqual([revocationOf(pod("hello"))]);
+  });
+
+  it("stays while nothing can be stored", async () => {
+    control.revoke(revocationOf(pod("hello", "u1")));
+    start();
+    control.failure = new CaError("control_conflict", "busy");
+    await clock.advance(DAY_MS);
+    expect(log.find("old revocations were not removed").length).toBeGreaterThan(0);
+    control.failure = undefined;
+    await clock.advance(DAY_MS);
+    expect(left()).toEqual(["pod ns1/hello u1"]);
+    await clock.advance(4 * HOUR_MS);
+    expect(left()).toEqual([]);
+  });
+});
+
+describe("a pod that was revoked by its name alone", () => {
+  const named = revocationOf(pod("hello"), { reason: "stolen" });
+
+  it.each([
+    { name: "at the start", before: [named], later: [] },
+    { name: "as soon as it is stored", before: [], later: [named] },
+  ])("is revoked by its uid too $name, also when it is gone", async ({ before, later }) => {
+    uids?.set("hello", "u1");
+    control.revoke(...before);
+    start();
+    control.revoke(...later);
+    await clock.advance(1);
+    expect(control.current().revocations).toEqual([named, { ...named, what: pod("hello", "u1") }]);
+    expect(control.updates).toBe(1);
+    uids?.clear();
+    await clock.advance(DAY_MS);
+    expect(left()).toEqual(["pod ns1/hello ", "pod ns1/hello u1"]);
+  });
 });

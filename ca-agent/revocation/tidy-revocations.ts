@@ -1,8 +1,8 @@
 import { MeshError } from "../../mesh/mesh-error.ts";
 import type { Clock, Logger, Random, Timer } from "../../mesh/runtime.ts";
 import type { ControlState, Revocation } from "../control/control-state.ts";
-import type { ControlStore } from "../control/control-store.ts";
-import type { PodName } from "./pod-name.ts";
+import type { ControlFollower, ControlStore } from "../control/control-store.ts";
+import { isSamePod, type PodName } from "./pod-name.ts";
 import { addRevocations } from "./revocation-entries.ts";
 
 /** What a control plane knows of what is revoked. */
@@ -10,39 +10,47 @@ export interface RevocationFacts {
   readonly nowMs: number;
   /** The longest lifetime of a certificate. */
   readonly maxLifetimeMs: number;
-  /** When a certificate expires; undefined if it is not known. */
-  findExpiry(serialNumber: string): number | undefined;
-  /** Whether there is still such a pod; undefined: nothing is known of pods. */
-  isPodThere(pod: PodName): boolean | undefined;
+  /** The pod that has this name now. */
+  findPod(pod: PodName): PodName | "none" | "unknown";
 }
 
 /**
- * Drops what no longer matters: expired certificates, and pods that are gone and whose last certificate has expired,
- * whichever that was. A certificate that an operator named without knowing its expiry gets it here. The same object back:
- * there is nothing to do.
+ * Gives the entry of a pod an end once the pod is gone: its last certificate can have been issued until then. The entry of
+ * a pod that is there has none, whatever another replica has seen. Then drops what has expired. The same object back: there
+ * is nothing to do.
  */
 export function tidyRevocations(state: ControlState, facts: RevocationFacts): ControlState {
-  const revocations = state.revocations.filter((revocation) => !isPodOver(revocation, facts));
-  const completed = revocations.map((revocation) => withExpiry(revocation, facts));
-  const isSame =
-    completed.length === state.revocations.length &&
-    completed.every((revocation, index) => revocation === state.revocations[index]);
-  return addRevocations(isSame ? state : { ...state, revocations: completed }, [], facts.nowMs);
+  const revocations = state.revocations.map((revocation) => withEnd(revocation, facts));
+  const isSame = revocations.every((revocation, index) => revocation === state.revocations[index]);
+  return addRevocations(completePods(isSame ? state : { ...state, revocations }, facts), [], facts.nowMs);
 }
 
-function isPodOver({ what, revokedAt }: Revocation, { nowMs, maxLifetimeMs, isPodThere }: RevocationFacts): boolean {
-  if (what.kind !== "pod" || nowMs < Date.parse(revokedAt) + maxLifetimeMs) return false;
-  return isPodThere(what) === false;
+function withEnd(revocation: Revocation, { nowMs, maxLifetimeMs, findPod }: RevocationFacts): Revocation {
+  const { expiresAt, ...endless } = revocation;
+  const { what } = endless;
+  const found = what.kind === "pod" ? findPod(what) : "unknown";
+  if (what.kind !== "pod" || found === "unknown") return revocation;
+  if (found !== "none" && isSamePod(found, what)) return expiresAt === undefined ? revocation : endless;
+  return expiresAt === undefined
+    ? { ...revocation, expiresAt: new Date(nowMs + maxLifetimeMs).toISOString() }
+    : revocation;
 }
 
-function withExpiry(revocation: Revocation, { findExpiry }: RevocationFacts): Revocation {
-  const { what, expiresAt } = revocation;
-  if (what.kind !== "serial" || expiresAt !== undefined) return revocation;
-  const notAfterMs = findExpiry(what.serialNumber);
-  return notAfterMs === undefined ? revocation : { ...revocation, expiresAt: new Date(notAfterMs).toISOString() };
+/**
+ * A pod that an earlier version has revoked by its name alone is revoked by its uid too: peers know it by that. Later pods
+ * of the name get no certificate. The same object back: there is nothing to do.
+ */
+export function completePods(state: ControlState, { nowMs, findPod }: RevocationFacts): ControlState {
+  const found = state.revocations.flatMap(({ what, revokedAt, reason }): readonly Revocation[] => {
+    const pod = what.kind === "pod" && what.uid === undefined ? findPod(what) : "none";
+    if (typeof pod === "string" || pod.uid === undefined) return [];
+    return [{ what: { kind: "pod", ...pod }, revokedAt, ...(reason !== undefined && { reason }) }];
+  });
+  return found.length === 0 ? state : addRevocations(state, found, nowMs);
 }
 
 export interface TidyRevocationsDeps {
+  readonly control: ControlFollower;
   readonly store: ControlStore;
   readonly facts: () => RevocationFacts;
   readonly clock: Clock;
@@ -53,22 +61,38 @@ export interface TidyRevocationsDeps {
 
 const INTERVAL_MS = 3_600_000;
 
-/** Tidies every hour, each replica at another moment, until the signal aborts. */
-export function startTidyRevocations({ store, facts, clock, random, log, signal }: TidyRevocationsDeps): void {
+/** Tidies every hour, each replica at another moment, and completes pods at once, until the signal aborts. */
+export function startTidyRevocations(deps: TidyRevocationsDeps): void {
+  const { control, facts, clock, random, signal } = deps;
   let timer: Timer | undefined;
   const wait = (): void => {
     if (!signal.aborted) timer = clock.setTimeout(() => void tidy(), INTERVAL_MS * (0.5 + random()));
   };
   const tidy = async (): Promise<void> => {
-    try {
-      await store.update((state) => tidyRevocations(state, facts()));
-    } catch (caught) {
-      const { code, message } = MeshError.from(caught);
-      if (!signal.aborted)
-        log.warn({ component: "ca-agent", code, reason: message }, "old revocations were not removed");
-    }
+    await update(deps, tidyRevocations);
     wait();
   };
-  signal.addEventListener("abort", () => timer?.cancel(), { once: true });
+  const complete = (): void => {
+    if (completePods(control.current(), facts()) !== control.current()) void update(deps, completePods);
+  };
+  const unsubscribe = control.subscribe(complete);
+  const stop = (): void => {
+    timer?.cancel();
+    unsubscribe();
+  };
+  signal.addEventListener("abort", stop, { once: true });
+  complete();
   wait();
+}
+
+async function update(
+  { store, facts, log, signal }: TidyRevocationsDeps,
+  change: (state: ControlState, facts: RevocationFacts) => ControlState,
+): Promise<void> {
+  try {
+    await store.update((state) => change(state, facts()));
+  } catch (caught) {
+    const { code, message } = MeshError.from(caught);
+    if (!signal.aborted) log.warn({ component: "ca-agent", code, reason: message }, "old revocations were not removed");
+  }
 }

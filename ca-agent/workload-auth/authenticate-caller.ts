@@ -1,10 +1,11 @@
 import type { PeerContext, VerifiedPeer } from "../../mesh/api/peer-context.ts";
+import { type PodTag, readPodTag } from "../../mesh/identity/pod-tag.ts";
 import { type SpiffeId, spiffeIdParts, type TrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import type { Clock } from "../../mesh/runtime.ts";
 import type { RevocableCaller, RevokedCaller } from "../revocation/live-revocations.ts";
-import type { PodName } from "../revocation/pod-name.ts";
+import { formatPodName, type PodName, type TagPod } from "../revocation/pod-name.ts";
 import { readRequestedNames } from "../x509/requested-names.ts";
-import type { Authenticator, BoundPod, TokenFault, TokenRefusal } from "./authenticator.ts";
+import type { Authenticator, TokenFault, TokenRefusal, TokenVerdict } from "./authenticator.ts";
 
 /** What a call for a certificate brings. */
 export interface CallEvidence {
@@ -19,15 +20,11 @@ export interface AuthenticateCallerDeps {
   /** Only certificates of this domain renew themselves. */
   readonly trustDomain: TrustDomain;
   readonly clock: Clock;
-  /**
-   * Whether the workload with this certificate may still be there. A stolen key is not renewed from elsewhere, nor that of
-   * a pod that has ended. @default nothing is known, and every certificate may renew itself
-   */
-  readonly mayRenew?: (identity: SpiffeId, address: string) => boolean;
   /** What of a caller is revoked. @default nothing */
   readonly findRevoked?: (caller: RevocableCaller) => RevokedCaller | undefined;
-  /** The pods that a certificate is known to be of, or whose address its caller has. @default none are known */
-  readonly findPods?: (peer: VerifiedPeer) => readonly PodName[];
+  /** The pods of an identity that have this address and have not ended. Absent: it is not known which pods there are. */
+  readonly findPods?: (identity: SpiffeId, address: string) => readonly PodName[];
+  readonly tagPod: TagPod;
 }
 
 /** Why a caller is not authenticated. Stable: it is a metric label. */
@@ -44,10 +41,10 @@ export type CallerVerdict =
       readonly kind: "authenticated";
       readonly identity: SpiffeId;
       readonly by: "certificate" | "token";
-      /** That of the token. */
-      readonly pod?: BoundPod;
-      /** The certificate that is renewed. */
-      readonly renewed?: VerifiedPeer;
+      /** Of the token, or else of the address. */
+      readonly pod?: PodName;
+      /** What its certificate is given to revoke it with its pod. Absent: it has no pod. */
+      readonly podTag?: PodTag;
     }
   | {
       readonly kind: "refused";
@@ -59,17 +56,17 @@ export type CallerVerdict =
 const BEARER = /^Bearer +([^\s,]+)$/i;
 
 /**
- * Decides who calls. As in Istio, a workload certificate that the TLS handshake has verified comes first: it renews
- * itself even when the token can no longer be used. Without one, or with a revoked one, the bearer token decides: so a pod
- * whose certificate was stolen gets another one, and the thief none. Throws a CaError if a request for renewal cannot be
- * read.
+ * Who calls, and which pod that is. A workload certificate of this mesh that the TLS handshake has verified comes first: it
+ * renews itself even when the token can no longer be used. Without one, or with a revoked one, the bearer token decides: so
+ * a pod whose certificate was stolen gets another one, and the thief none. Throws a CaError if a request for renewal cannot
+ * be read.
  */
 export async function authenticateCaller(
   { header, peer, csrPem }: CallEvidence,
   deps: AuthenticateCallerDeps,
 ): Promise<CallerVerdict> {
   const renewing = findRenewing(peer, deps);
-  if (renewing.kind === "verified") return decideRenewal(renewing, csrPem);
+  if (renewing.kind === "renewing") return decideRenewal(renewing, csrPem);
   // Repeated headers arrive joined by commas; such a value is not a token.
   const [, token] = BEARER.exec(header.get("authorization") ?? "") ?? [];
   if (token === undefined) {
@@ -77,11 +74,29 @@ export async function authenticateCaller(
     return { kind: "refused", reason: renewing.reason, message };
   }
   const verdict = await deps.authenticator.authenticate(token, peer.address);
-  if (verdict.kind !== "authenticated") return verdict;
-  const { identity, pod } = verdict;
-  const { namespace } = spiffeIdParts(identity);
-  const revoked = deps.findRevoked?.({ identity, pods: pod === undefined ? [] : [{ namespace, ...pod }] });
-  return revoked === undefined ? { ...verdict, by: "token" } : refuseRevoked(revoked, identity);
+  return verdict.kind === "authenticated" ? decideToken(verdict, peer.address, deps) : verdict;
+}
+
+/** A token of no pod is that of the pod at the address. Another pod's token does not help a revoked pod. */
+function decideToken(
+  { identity, pod: bound }: Extract<TokenVerdict, { kind: "authenticated" }>,
+  address: string,
+  { findPods, findRevoked, tagPod }: AuthenticateCallerDeps,
+): CallerVerdict {
+  const pods = findPods?.(identity, address) ?? [];
+  const only = pods.length === 1 ? pods[0] : undefined;
+  const pod = bound === undefined ? only : { namespace: spiffeIdParts(identity).namespace, ...bound };
+  const podTag = pod && tagPod(pod);
+  const isThere = pods.some((one) => tagPod(one) === podTag);
+  const revoked = findRevoked?.({ identity, pods: [pod ?? [], isThere ? [] : pods].flat() });
+  if (revoked !== undefined) return refuseRevoked(revoked, identity);
+  return { kind: "authenticated", identity, by: "token", ...(pod && { pod }), ...(podTag && { podTag }) };
+}
+
+/** A certificate that may renew itself, and whose it is. */
+interface Renewing extends Owner {
+  readonly kind: "renewing";
+  readonly identity: SpiffeId;
 }
 
 interface Unusable {
@@ -92,26 +107,55 @@ interface Unusable {
 }
 
 /** A certificate of another trust domain authenticates no caller here: that domain has its own authority. */
-function findRenewing(peer: PeerContext, deps: AuthenticateCallerDeps): VerifiedPeer | Unusable {
+function findRenewing(peer: PeerContext, deps: AuthenticateCallerDeps): Renewing | Unusable {
   const unusable = (message: string): Unusable => ({ kind: "unusable", reason: "no_token", message });
   if (peer.kind === "anonymous") return unusable(peer.reason);
-  const { identity, notAfterMs, address, certificate } = peer;
+  const { identity, notAfterMs } = peer;
   if (deps.clock.now() > notAfterMs) return unusable(`the certificate of ${identity} has expired`);
   if (spiffeIdParts(identity).trustDomain !== deps.trustDomain) {
     return unusable(`${identity} is not of the trust domain ${deps.trustDomain}`);
   }
-  if (deps.mayRenew?.(identity, address) === false) return unusable(`no pod of ${identity} has the address ${address}`);
-  const { serialNumber } = certificate;
-  const revoked = deps.findRevoked?.({ identity, serialNumber, pods: deps.findPods?.(peer) ?? [] });
-  return revoked === undefined ? peer : { ...refuseRevoked(revoked, identity), kind: "unusable" };
+  const { serialNumber } = peer.certificate;
+  const owner = findOwner(peer, deps);
+  const pods = typeof owner === "string" || owner.pod === undefined ? [] : [owner.pod];
+  const revoked = deps.findRevoked?.({ identity, serialNumber, pods });
+  if (revoked !== undefined) return { ...refuseRevoked(revoked, identity), kind: "unusable" };
+  return typeof owner === "string" ? unusable(owner) : { kind: "renewing", identity, ...owner };
+}
+
+/** The pod that a certificate was issued to. */
+interface Owner {
+  readonly podTag: PodTag;
+  /** Absent: it is not known which pods there are. */
+  readonly pod?: PodName;
+}
+
+/**
+ * The pod of a certificate that would renew itself, or why it may not. A stolen key is not renewed from elsewhere, nor that
+ * of a pod that has ended. A revoked pod must not get a certificate that names another one, or none: so the pod at the
+ * caller's address must be the one in the certificate, and where several share the address, a token has to tell them apart.
+ */
+function findOwner(
+  { identity, address, certificate }: VerifiedPeer,
+  { findPods, tagPod }: AuthenticateCallerDeps,
+): Owner | string {
+  const podTag = readPodTag(certificate.serialNumber);
+  if (findPods === undefined) {
+    return podTag === undefined ? `an earlier version or another authority has issued that of ${identity}` : { podTag };
+  }
+  const [pod, ...others] = findPods(identity, address);
+  if (pod === undefined) return `no pod of ${identity} has the address ${address}`;
+  if (others.length > 0) return `several pods of ${identity} have the address ${address}`;
+  const tagOfAddress = tagPod(pod);
+  if (podTag === undefined || podTag === tagOfAddress) return { podTag: tagOfAddress, pod };
+  return `it is not that of the pod ${formatPodName(pod)}, which has the address ${address}`;
 }
 
 /** A certificate renews itself and nothing else: a request for another name is refused, not signed for this one. */
-function decideRenewal(renewed: VerifiedPeer, csrPem: string): CallerVerdict {
-  const { identity } = renewed;
+function decideRenewal({ identity, kind: _, ...owner }: Renewing, csrPem: string): CallerVerdict {
   const requested = readRequestedNames(csrPem).uris;
   if (requested.every((uri) => uri === identity)) {
-    return { kind: "authenticated", identity, by: "certificate", renewed };
+    return { kind: "authenticated", identity, by: "certificate", ...owner };
   }
   const shown = JSON.stringify(requested).slice(0, 300);
   const message = `the certificate of ${identity} cannot be renewed for ${shown}`;

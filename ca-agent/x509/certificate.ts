@@ -1,5 +1,6 @@
 import { type KeyObject, sign } from "node:crypto";
 import { promisify } from "node:util";
+import { formatTaggedSerial, type PodTag, TAGGED_SERIAL_BYTES } from "../../mesh/identity/pod-tag.ts";
 import {
   type DerValue,
   formatBitString,
@@ -18,7 +19,7 @@ import { formatSignatureAlgorithm } from "./signature-algorithm.ts";
 
 /** All variable parts of a certificate. */
 export interface CertificateTemplate {
-  /** From `createSerialNumber`. */
+  /** From `createSerialNumber` or `createWorkloadSerial`. */
   readonly serialNumber: Uint8Array;
   /** The issuer's Name in DER, copied byte by byte: verifiers compare names as bytes. */
   readonly issuerName: Uint8Array;
@@ -52,6 +53,11 @@ export function createSerialNumber(randomBytes: RandomBytes): Uint8Array {
   const octets = Uint8Array.from(randomBytes(16));
   octets[0] = ((octets[0] ?? 0) & 0x3f) | 0x40;
   return octets;
+}
+
+/** 20 octets, 72 of their bits random: with the tag of the workload's pod, or without a pod with a random one. */
+export function createWorkloadSerial(randomBytes: RandomBytes, tag?: PodTag): Uint8Array {
+  return formatTaggedSerial(randomBytes(TAGGED_SERIAL_BYTES), tag);
 }
 
 /** Signs on the calling thread: for the few certificates that the control plane creates for itself. PEM. */

@@ -2,7 +2,7 @@ import { DER_TAG, DerReader } from "../../mesh/identity/der-reader.ts";
 import { parsePem } from "./pem.ts";
 
 /** What an audit line says of a certificate. */
-export interface CertificateDescription {
+interface CertificateDescription {
   /** Hexadecimal, as openssl shows it. */
   readonly serialNumber: string;
   /** RFC 5280's time as ISO 8601. */

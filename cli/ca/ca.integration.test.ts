@@ -78,15 +78,26 @@ describe("ca revoke", () => {
     ]);
   });
 
-  it("of a pod names this very pod, and one that is gone for every later one of its name", async () => {
-    expect((await ca("revoke", "--pod", "ns1/web")).stdout).not.toContain("warning");
-    const { stdout } = await ca("revoke", "--pod", "ns1/old");
-    expect(stdout).toContain("warning: there is no pod ns1/old: every later pod of this name is refused too");
+  it("of a pod names this very pod by its uid; of one that is gone the operator gives that", async () => {
     const uid = cluster.server.cluster.get(KINDS.pods, { namespace: "ns1", name: "web" }).metadata.uid;
-    expect(revoked()).toEqual([
-      { kind: "pod", namespace: "ns1", name: "web", uid },
-      { kind: "pod", namespace: "ns1", name: "old" },
+    expect((await ca("revoke", "--pod", "ns1/web")).status).toBe(0);
+    const { status, stderr } = await ca("revoke", "--pod", "ns1/old");
+    expect([status, stderr]).toEqual([
+      1,
+      expect.stringMatching(/not_found: there is no pod ns1\/old\. .*--uid: .*issued/),
     ]);
+    expect((await ca("revoke", "--pod", "ns1/old", "--uid", "u-1")).status).toBe(0);
+    const earlier = await ca("revoke", "--pod", "ns1/web", "--uid", "u-2", "-o", "json");
+    const warning = `the pod ns1/web that is there now has the uid ${uid}: it is another one, and not revoked`;
+    expect(json(earlier.stdout)).toMatchObject({ effect: { warnings: [warning, expect.anything()] } });
+    const pod = { kind: "pod", namespace: "ns1", name: "web" };
+    expect(revoked()).toEqual([
+      { ...pod, uid },
+      { ...pod, name: "old", uid: "u-1" },
+      { ...pod, uid: "u-2" },
+    ]);
+    expect((await ca("unrevoke", "--pod", "ns1/web", "--uid", "u-2")).status).toBe(0);
+    expect(revoked()).toHaveLength(2);
   });
 
   it("warns of what no connected proxy has, and stores it all the same", async () => {
@@ -234,6 +245,8 @@ describe("the command line", () => {
       message: "--reason is an option of ca revoke, not of unrevoke",
     },
     { args: ["revoke", "--serial", "AA", "--wait"], message: "--wait is an option of ca rotate-root, not of revoke" },
+    { args: ["revoke", "--identity", IDENTITY, "--uid", "u"], message: "--uid is for --pod: give both" },
+    { args: ["revoke", "--pod", "ns1/a", "--uid", "a b"], message: "--uid must be the uid of a pod, such as" },
     { args: ["revoke"], message: "exactly one of --serial, --identity and --pod must be given" },
     { args: ["rotate-root", "--timeout", "1m"], message: "--timeout is for --wait" },
     { args: ["rotate-root", "--wait", "--timeout", "soon"], message: "--timeout must be a duration" },

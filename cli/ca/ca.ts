@@ -45,8 +45,8 @@ const DESCRIPTION: CommandDescription = {
   forms: [
     "status [OPTION ...]",
     "rotate-root [--roll-back] [--wait] [OPTION ...]",
-    "revoke (--serial HEX | --identity SPIFFE_ID | --pod NAMESPACE/NAME) [--reason TEXT] [OPTION ...]",
-    "unrevoke (--serial HEX | --identity SPIFFE_ID | --pod NAMESPACE/NAME) [OPTION ...]",
+    "revoke (--serial HEX | --identity SPIFFE_ID | --pod NAMESPACE/NAME [--uid UID]) [--reason TEXT] [OPTION ...]",
+    "unrevoke (--serial HEX | --identity SPIFFE_ID | --pod NAMESPACE/NAME [--uid UID]) [OPTION ...]",
     "revocations [OPTION ...]",
   ],
   text: `

@@ -35,15 +35,37 @@ export async function revoke(values: Values, context: CommandContext): Promise<n
   return 0;
 }
 
-/** With its uid, so that a later pod of the same name is another one. */
+/**
+ * With its uid, which is all that the certificates of a pod have of it. By a name alone those of a pod that is gone could not
+ * be found, and they may be what is in other hands.
+ */
 async function identifyPod(
   target: RevocationTarget,
   { findPodUid }: CaMesh,
 ): Promise<{ readonly target: RevocationTarget; readonly warnings: readonly string[] }> {
-  if (target.kind !== "pod" || findPodUid === undefined) return { target, warnings: [] };
-  const uid = await findPodUid({ namespace: target.namespace, name: target.name });
-  if (uid !== undefined) return { target: { ...target, uid }, warnings: [] };
-  return { target, warnings: [`there is no ${describeTarget(target)}: every later pod of this name is refused too`] };
+  if (target.kind !== "pod") return { target, warnings: [] };
+  const { namespace, name, uid: given } = target;
+  if (findPodUid === undefined) {
+    if (given === undefined) return { target, warnings: [] };
+    throw new OperatorError(
+      "not_possible",
+      "without Kubernetes no pod has a uid, and a pod is its name: leave out --uid",
+    );
+  }
+  const present = await findPodUid({ namespace, name });
+  const uid = given ?? present;
+  if (uid === undefined) throw noSuchPod(target);
+  const other = `the ${describeTarget(target)} that is there now has the uid ${present}: it is another one, and not revoked`;
+  return { target: { ...target, uid }, warnings: present === undefined || present === uid ? [] : [other] };
+}
+
+function noSuchPod(target: RevocationTarget): OperatorError {
+  return new OperatorError(
+    "not_found",
+    `there is no ${describeTarget(target)}. If it is deleted, give its uid too, by --uid: certificates have only that of ` +
+      "their pod, and the control planes' logs have it in each line with the code issued. To refuse later pods of this name " +
+      "as well, revoke their --identity",
+  );
 }
 
 function revocationOf(

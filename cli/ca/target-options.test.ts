@@ -25,7 +25,9 @@ describe("what is revoked", () => {
   it("is an identity or a pod", () => {
     const identity = "spiffe://cluster.local/ns/ns1/sa/web";
     expect(parseTarget({ identity })).toEqual({ kind: "identity", identity });
-    expect(parseTarget({ pod: "ns1/web-0.a" })).toEqual({ kind: "pod", namespace: "ns1", name: "web-0.a" });
+    const pod = { kind: "pod", namespace: "ns1", name: "web-0.a" };
+    expect(parseTarget({ pod: "ns1/web-0.a" })).toEqual(pod);
+    expect(parseTarget({ pod: "ns1/web-0.a", uid: "6f0c5a52-0D5e" })).toEqual({ ...pod, uid: "6f0c5a52-0D5e" });
   });
 
   it.each([
@@ -37,6 +39,9 @@ describe("what is revoked", () => {
     { values: { pod: "web.ns1" }, message: '--pod must be NAMESPACE/NAME, got "web.ns1"' },
     { values: { pod: "ns1/" }, message: "--pod must be NAMESPACE/NAME" },
     { values: { pod: "ns1/web/x" }, message: "--pod must be NAMESPACE/NAME" },
+    { values: { serial: "1", uid: "u" }, message: "--uid is for --pod" },
+    { values: { pod: "ns1/web", uid: "" }, message: "--uid must be the uid of a pod" },
+    { values: { pod: "ns1/web", uid: "a".repeat(65) }, message: "--uid must be the uid of a pod" },
     { values: { pod: "../web" }, message: "--pod must be NAMESPACE/NAME" },
   ])("is refused for $values", ({ values, message }) => {
     expect(() => parseTarget(values)).toThrow(message);

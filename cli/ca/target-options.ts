@@ -18,23 +18,30 @@ export const TARGET_OPTIONS = {
     help: "every certificate of an identity, as spiffe://cluster.local/ns/NAMESPACE/sa/SERVICE_ACCOUNT",
   },
   pod: { type: "string", value: "NAMESPACE/NAME", help: "every certificate of a pod, and its token" },
+  uid: {
+    type: "string",
+    value: "UID",
+    help: "with --pod: which one of this name; for a pod that is deleted. The authority's log has it in each line `issued`",
+  },
 } as const satisfies OptionTable;
 
 export interface TargetOptionValues {
   readonly serial?: string | undefined;
   readonly identity?: string | undefined;
   readonly pod?: string | undefined;
+  readonly uid?: string | undefined;
 }
 
 /** @throws UsageError naming the option and the expected value */
-export function parseTarget({ serial, identity, pod }: TargetOptionValues): RevocationTarget {
+export function parseTarget({ serial, identity, pod, uid }: TargetOptionValues): RevocationTarget {
   const given = [serial, identity, pod].filter((value) => value !== undefined);
   if (given.length !== 1) {
     throw new UsageError(`exactly one of --serial, --identity and --pod must be given, got ${given.length}`);
   }
+  if (uid !== undefined && pod === undefined) throw new UsageError("--uid is for --pod: give both");
   if (serial !== undefined) return { kind: "serial", serialNumber: parseSerialNumber(serial) };
   if (identity !== undefined) return { kind: "identity", identity: parseIdentity(identity) };
-  return { kind: "pod", ...parsePod(pod ?? "") };
+  return { kind: "pod", ...parsePod(pod ?? ""), ...(uid !== undefined && { uid: parseUid(uid) }) };
 }
 
 /** Octets apart by colons, as openssl writes them, or digits without any. */
@@ -67,6 +74,13 @@ function parsePod(text: string): { readonly namespace: string; readonly name: st
   const [, namespace, name] = POD.exec(text) ?? [];
   if (namespace !== undefined && name !== undefined) return { namespace, name };
   throw new UsageError(`--pod must be NAMESPACE/NAME, got "${text}"`);
+}
+
+const UID = /^[A-Za-z0-9-]{1,64}$/;
+
+function parseUid(text: string): string {
+  if (UID.test(text)) return text;
+  throw new UsageError(`--uid must be the uid of a pod, such as 6f0c5a52-0d5e-4f36-8a0b-5e1f0c9d3b7e, got "${text}"`);
 }
 
 const MAX_REASON = 200;

@@ -8,6 +8,7 @@ import { filesOf, type MintedAuthority } from "../../ca-agent/authority/authorit
 import { createLiveAuthority, type LiveAuthority } from "../../ca-agent/authority/live-authority.ts";
 import { parseSigningMaterial } from "../../ca-agent/authority/signing-material.ts";
 import { registerIssuingService } from "../../ca-agent/issuing-service.ts";
+import { tagPodByUid } from "../../ca-agent/revocation/pod-name.ts";
 import { Changing, ChangingSource, settings } from "../../discovery/discovery-fixture.ts";
 import { startDiscovery } from "../../discovery/discovery-service.ts";
 import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
@@ -148,7 +149,7 @@ export class TestMesh {
     const server = await startControlPlaneServer({
       ...{ host: "127.0.0.1", port, authority, trustDomains: [trustDomain], dnsNames: ["localhost"] },
       routes: (router) => {
-        registerIssuingService(router, { authority, authenticator, trustDomain, ...lifetimes, ...shared });
+        registerIssuingService(router, { authority, authenticator, tagPod: tagPodByUid, trustDomain, ...lifetimes, ...shared });
         discovery.register(router);
       },
       ...shared,

@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { filesOf } from "../../ca-agent/authority/authority-fixture.ts";
 import { createLiveAuthority } from "../../ca-agent/authority/live-authority.ts";
 import { parseTrustedMaterial } from "../../ca-agent/authority/trusted-material.ts";
+import { createWorkloadSerial } from "../../ca-agent/x509/certificate.ts";
 import { mintLeaf, mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
 import { parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import { readUriSans } from "../../mesh/identity/x509-san.ts";
@@ -72,7 +73,8 @@ describe("a peer whose root is removed", () => {
     const authority = createLiveAuthority(await parse([own, other]), { ...trust, log });
     plane = await startControlPlaneFixture({ authority });
     const uriSans = ["spiffe://cluster.local/ns/ns1/sa/default"];
-    const leaf = mintLeaf({ issuer: other, uriSans, notBefore: new Date(0), notAfter: until });
+    const serialNumber = createWorkloadSerial(randomBytes);
+    const leaf = mintLeaf({ issuer: other, uriSans, notBefore: new Date(0), notAfter: until, serialNumber });
     const certificate = { cert: leaf.pem, key: leaf.keyPem };
     expect(await plane.ask({ certificate })).toHaveLength(2);
     const workload = await plane.workload();

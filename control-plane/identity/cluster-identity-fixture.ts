@@ -78,15 +78,12 @@ export class IdentityCluster {
     return { ...identity, log, registry, address: `localhost:${server.port}` };
   }
 
-  /** A pod of a service account of its own, both in ns1. */
-  createPod(name: string): ClusterPod {
-    this.#create("serviceAccounts", { name, namespace: "ns1" });
-    const object = this.#create(
-      "pods",
-      { name: `${name}-1`, namespace: "ns1" },
-      { spec: { serviceAccountName: name } },
-    );
-    return new ClusterPod(this, object, this.#cleanup);
+  /** A pod of a service account of its own, both in ns1. @param account another one's, that exists */
+  createPod(name: string, account?: string): ClusterPod {
+    if (account === undefined) this.#create("serviceAccounts", { name, namespace: "ns1" });
+    const spec = { serviceAccountName: account ?? name };
+    const object = this.#create("pods", { name: `${name}-1`, namespace: "ns1" }, { spec });
+    return new ClusterPod(this, object, { account: account ?? name, cleanup: this.#cleanup });
   }
 
   /** What a pod of that namespace mounts as its roots; waits for it. */
@@ -119,13 +116,19 @@ export interface CertificatePair {
 export class ClusterPod {
   readonly object: KubernetesObject;
   readonly identity: SpiffeId;
+  readonly account: string;
   readonly #cluster: IdentityCluster;
   readonly #folder = mkdtempSync(join(tmpdir(), "entente-pod-"));
   #version = 0;
 
-  constructor(cluster: IdentityCluster, object: KubernetesObject, cleanup: Cleanup) {
+  constructor(
+    cluster: IdentityCluster,
+    object: KubernetesObject,
+    { account, cleanup }: { readonly account: string; readonly cleanup: Cleanup },
+  ) {
     this.#cluster = cluster;
     this.object = object;
+    this.account = account;
     this.identity = parseSpiffeId(`spiffe://cluster.local/ns/ns1/sa/${this.account}`);
     cleanup.add(() => rmSync(this.#folder, { recursive: true, force: true }));
   }
@@ -134,10 +137,6 @@ export class ClusterPod {
   get files(): { readonly rootCertificateFile: string; readonly tokenFile: string } {
     const folder = join(this.#folder, "..data");
     return { rootCertificateFile: join(folder, "root-cert.pem"), tokenFile: join(folder, "istio-token") };
-  }
-
-  get account(): string {
-    return this.object.metadata.name.replace(/-1$/, "");
   }
 
   /** A token as the kubelet requests it. */

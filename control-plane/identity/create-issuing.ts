@@ -26,14 +26,15 @@ export interface IssuingParts extends Identity {
 
 /** What the issuing service needs of a control plane. */
 export function createIssuing(options: IssuingOptions, parts: IssuingParts): IssuingServiceDeps {
-  const { authority, authenticator, pods, revocations, registry, clock, log, limitLog } = parts;
+  const { authority, authenticator, tagPod, pods, revocations, registry, clock, log, limitLog } = parts;
   const { defaultLifetimeMs, maxLifetimeMs, settings } = options;
   return {
     authority,
     authenticator,
     trustDomain: settings.current().trustDomain,
-    ...(pods && { mayRenew: (identity, address) => findPodsAt(pods.current(), identity, address).length > 0 }),
-    ...revocations.issuing,
+    ...(pods && { findPods: (identity, address) => findPodsAt(pods.current(), identity, address) }),
+    tagPod,
+    findRevoked: revocations.findRevoked,
     clock,
     log,
     limitLog,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { parseSpiffeId } from "../../mesh/identity/spiffe-id.ts";
 import { createTestSet, testPod } from "../../mesh/resources/resource-set-fixture.ts";
-import { findPodsAt } from "./known-pods.ts";
+import { findPodNamed, findPodsAt } from "./known-pods.ts";
 
 const HELLO = parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/hello");
 const set = createTestSet(
@@ -29,4 +29,15 @@ describe("an address", () => {
   ])("$name is that of $expected pods of the account", ({ address, expected }) => {
     expect(findPodsAt(set, HELLO, address)).toHaveLength(expected);
   });
+});
+
+it("a pod of a name is found with its uid, or it is known that there is none", () => {
+  const [own] = set.pods.values();
+  const find = findPodNamed(set);
+  expect(find({ namespace: "ns1", name: "hello-1" })).toEqual({
+    ...{ namespace: "ns1", name: "hello-1" },
+    ...(own?.metadata.uid !== undefined && { uid: own.metadata.uid }),
+  });
+  expect(find({ namespace: "ns2", name: "hello-1" })).toBe("none");
+  expect(findPodNamed(undefined)({ namespace: "ns1", name: "hello-1" })).toBe("unknown");
 });

@@ -12,6 +12,7 @@ import { followFileControl } from "../../ca-agent/control/follow-file-control.ts
 import { createIdentityMetrics } from "../../ca-agent/issuing-metrics.ts";
 import { followDirectoryLists, followSecretLists } from "../../ca-agent/revocation/lists/follow-lists.ts";
 import type { LiveLists } from "../../ca-agent/revocation/lists/live-lists.ts";
+import { type TagPod, tagPodByUid } from "../../ca-agent/revocation/pod-name.ts";
 import type { AuthorityStore } from "../../ca-agent/rotation/storage/authority-store.ts";
 import { createDirectoryStore } from "../../ca-agent/rotation/storage/directory-store.ts";
 import { createSecretStore } from "../../ca-agent/rotation/storage/secret-store.ts";
@@ -20,6 +21,7 @@ import type { Authenticator } from "../../ca-agent/workload-auth/authenticator.t
 import { createJwtAuthenticator } from "../../ca-agent/workload-auth/jwt-authenticator.ts";
 import { createTokenReviewAuthenticator } from "../../ca-agent/workload-auth/token-review-authenticator.ts";
 import type { KubernetesApi } from "../../kubernetes/kubernetes-api.ts";
+import { tagOfPodName } from "../../mesh/identity/pod-tag.ts";
 import type { MeshSettings } from "../../mesh/mesh-settings.ts";
 import type { Clock, Logger, LogLimiter, Random } from "../../mesh/runtime.ts";
 
@@ -61,6 +63,8 @@ export interface Identity {
   readonly authenticator: Authenticator;
   /** What an operator asks of the authority. */
   readonly control: ControlFollower;
+  /** How certificates name their pods. */
+  readonly tagPod: TagPod;
   /** Where it is kept. */
   readonly controlStore: ControlStore;
   /** Where the authority is kept. */
@@ -95,6 +99,8 @@ async function startFromFiles(
   return {
     authority,
     authenticator: createJwtAuthenticator({ jwksFile, issuer, trustDomain, clock, log }),
+    // No API server gives pods a uid that an operator could look up: a pod is its name.
+    tagPod: tagOfPodName,
     control: await followFileControl({ directory: caDirectory, ...followed }),
     controlStore: createFileControlStore(caDirectory),
     authorityStore: createDirectoryStore({ directory: caDirectory, clock, log, onStored: watch.lookNow }),
@@ -122,6 +128,7 @@ async function startInCluster(
   return {
     authority,
     authenticator: createTokenReviewAuthenticator({ api, trustDomain, clock, log, limitLog, onReview }),
+    tagPod: tagPodByUid,
     control,
     controlStore: createConfigMapControlStore(kept),
     authorityStore: createSecretStore({ api, namespace }),

@@ -14,6 +14,7 @@ import { Registry } from "prom-client";
 import type { Authority } from "../../ca-agent/authority/authority.ts";
 import { openAuthority } from "../../ca-agent/authority/open-authority.ts";
 import { registerIssuingService } from "../../ca-agent/issuing-service.ts";
+import { tagPodByUid } from "../../ca-agent/revocation/pod-name.ts";
 import { createJwtAuthenticator } from "../../ca-agent/workload-auth/jwt-authenticator.ts";
 import { Changing, ChangingSource, pod, settings } from "../../discovery/discovery-fixture.ts";
 import { startDiscovery } from "../../discovery/discovery-service.ts";
@@ -91,7 +92,7 @@ export async function startControlPlaneFixture(options: FixtureOptions = {}): Pr
   const authenticator = createJwtAuthenticator({ jwksFile, issuer: ISSUER, ...trust });
   const registry = new Registry();
   const lifetimes = { defaultLifetimeMs: HOUR_MS, maxLifetimeMs: 2 * HOUR_MS };
-  const issuing = { authority, authenticator, ...trust, limitLog: unlimitedLog, ...lifetimes };
+  const issuing = { authority, authenticator, tagPod: tagPodByUid, ...trust, limitLog: unlimitedLog, ...lifetimes };
   const server = await startControlPlaneServer({
     host: "127.0.0.1",
     port: 0,

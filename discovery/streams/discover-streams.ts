@@ -11,7 +11,7 @@ import { BundleRoots } from "./bundle-record.ts";
 import { OpenStreams } from "./open-streams.ts";
 import { Outbox } from "./outbox.ts";
 import { costOf } from "./request-cost.ts";
-import { type ConnectedProxy, ServedProxy } from "./served-proxy.ts";
+import { ServedProxy } from "./served-proxy.ts";
 import type { StreamLimits } from "./stream-limits.ts";
 import type { ProxyStatus, ProxyTrust } from "./stream-status.ts";
 import { UnreadBytes } from "./unread-bytes.ts";
@@ -24,7 +24,6 @@ export interface DiscoverStreamsOptions {
   readonly log: Logger;
   /** Checked before a line that a caller causes: callers must not be able to fill the disk. */
   readonly limitLog: LogLimiter;
-  readonly onProxy?: (proxy: ConnectedProxy) => void;
   /** Aborts when the control plane stops. */
   readonly shutdown: AbortSignal;
 }

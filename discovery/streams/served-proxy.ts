@@ -28,16 +28,6 @@ export interface ServedProxyOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly limitLog: LogLimiter;
-  /** A proxy has named a pod that is not known to be another account's. */
-  readonly onProxy?: (proxy: ConnectedProxy) => void;
-}
-
-/** A proxy that has named its pod. */
-export interface ConnectedProxy {
-  readonly namespace: string;
-  /** Its name; any pod of the caller's account. */
-  readonly pod: string;
-  readonly caller: VerifiedPeer;
 }
 
 /** The longest version that is kept. */
@@ -99,7 +89,6 @@ export class ServedProxy implements NamedStream {
       onDenied: (error) => outbox.end(error),
     });
     this.#watch.ensureCurrent();
-    if (outbox.isOpen) this.#options.onProxy?.({ namespace, pod: name, caller });
     if (!this.#isPodKnown) this.#wait();
   }
 

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { verifiedPeer } from "../../mesh/api/peer-fixture.ts";
 import { settlePromises } from "../../mesh/fake-clock-fixture.ts";
 import { DiscoveryFixture, HELLO, pod, policy, service } from "../discovery-fixture.ts";
 
@@ -33,7 +34,11 @@ describe("the status of a proxy", () => {
       connectedSince: "2030-01-01T00:00:00.000Z",
       lastSent: "2030-01-01T00:00:00.000Z",
       lastAcknowledged: null,
-      certificate: { serialNumber: "1A2B", notAfter: "2030-01-01T01:00:00.000Z", rootFingerprint: "00:11" },
+      certificate: {
+        serialNumber: verifiedPeer().certificate.serialNumber,
+        notAfter: "2030-01-01T01:00:00.000Z",
+        rootFingerprint: "00:11",
+      },
       trustedRoots: null,
     });
     expect(status?.resources.map(({ kind, count }) => [kind, count])).toEqual([

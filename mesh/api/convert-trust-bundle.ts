@@ -1,5 +1,6 @@
 /** Converts the trust bundle to its message and back: what cannot be read is an error, because it would change who is trusted. */
 import { create } from "@bufbuild/protobuf";
+import { parsePodTag } from "../identity/pod-tag.ts";
 import { normalizeSerialNumber } from "../identity/serial-number.ts";
 import { parseSpiffeId, parseTrustDomain } from "../identity/spiffe-id.ts";
 import type { FederatedDomain, RevokedCertificate, TrustBundle } from "../policy/types.ts";
@@ -26,6 +27,7 @@ export function messageFromTrustBundle(bundle: TrustBundle): TrustBundleResource
       serialNumber: normalizeSerialNumber(entry.serialNumber),
     })),
     revokedIdentities: [...(revocations?.identities ?? [])],
+    revokedPods: [...(revocations?.pods ?? [])],
   });
 }
 
@@ -33,8 +35,8 @@ export function messageFromTrustBundle(bundle: TrustBundle): TrustBundleResource
 export function trustBundleFromMessage(message: TrustBundleResource): TrustBundle {
   if (message.roots.length === 0) throw new ConvertError("the trust bundle has no root certificates");
   if (message.trustDomains.length === 0) throw new ConvertError("the trust bundle has no trust domain");
-  const { roots, trustDomains, signingRoot, federated, revokedCertificates, revokedIdentities } = message;
-  const isAnythingRevoked = revokedCertificates.length > 0 || revokedIdentities.length > 0;
+  const { roots, trustDomains, signingRoot, federated, revokedCertificates, revokedIdentities, revokedPods } = message;
+  const isAnythingRevoked = [revokedCertificates, revokedIdentities, revokedPods].some(({ length }) => length > 0);
   return {
     roots: [...roots],
     trustDomains: trustDomains.map(parseTrustDomain),
@@ -44,6 +46,7 @@ export function trustBundleFromMessage(message: TrustBundleResource): TrustBundl
       revocations: {
         certificates: revokedCertificates.map(revokedFromMessage),
         identities: revokedIdentities.map(parseSpiffeId),
+        ...(revokedPods.length > 0 && { pods: revokedPods.map(parsePodTag) }),
       },
     }),
   };

@@ -1,5 +1,6 @@
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { describe, expect, it } from "vitest";
+import { tagOfPodUid } from "../identity/pod-tag.ts";
 import { parseSpiffeId, parseTrustDomain } from "../identity/spiffe-id.ts";
 import { MeshError } from "../mesh-error.ts";
 import { DECLARED_PROTOCOLS } from "../policy/declared-protocol.ts";
@@ -118,6 +119,7 @@ describe("a decision converts to a message and back without loss", () => {
     { federated: [{ trustDomain: parseTrustDomain("other.mesh"), roots: [], incomplete: true }] },
     { revocations: { certificates: [{ serialNumber: "A1" }, { serialNumber: "0", issuer: "00ff" }], identities: [] } },
     { revocations: { certificates: [], identities: [revokedIdentity] } },
+    { revocations: { certificates: [], identities: [], pods: [tagOfPodUid("u1")] } },
   ])("a trust bundle %o", (more) => {
     const value = { roots: ["a", "b"], trustDomains: [TEST_SETTINGS.trustDomain], ...more };
     expect(trustBundleFromMessage(messageFromTrustBundle(value))).toEqual(value);
@@ -210,6 +212,7 @@ describe("an unknown message never weakens policy", () => {
       { name: "a malformed foreign trust domain", more: { federated: [{ trustDomain: "B", roots: ["b"] }] } },
       { name: "a malformed serial number", more: { revokedCertificates: [{ serialNumber: "0a" }] } },
       { name: "a revoked certificate without a serial number", more: { revokedCertificates: [{}] } },
+      { name: "a malformed tag of a revoked pod", more: { revokedPods: ["0123456789abcdef"] } },
       { name: "a malformed revoked identity", more: { revokedIdentities: ["hello"] } },
     ].map(({ name, more }) => ({
       name,

@@ -1,4 +1,5 @@
 /** The results of policy decisions, which the control plane sends to the proxies. */
+import type { PodTag } from "../identity/pod-tag.ts";
 import type { SpiffeId, TrustDomain } from "../identity/spiffe-id.ts";
 import type { Authorization } from "./authorization/authorization.ts";
 import type { TokenRule } from "./request-authentication/token-rule.ts";
@@ -83,6 +84,8 @@ export interface Revocations {
   readonly certificates: readonly RevokedCertificate[];
   /** No certificate of these is accepted. */
   readonly identities: readonly SpiffeId[];
+  /** No certificate whose serial number has one of these tags is accepted. @default none */
+  readonly pods?: readonly PodTag[];
 }
 
 export interface RevokedCertificate {

@@ -23,7 +23,7 @@ const rotationSchema = z.object({
 const pageSchema = z.object({
   roots: z.array(rootSchema),
   rotation: rotationSchema.nullable(),
-  revoked: z.object({ certificates: z.number(), identities: z.number() }),
+  revoked: z.object({ certificates: z.number(), identities: z.number(), pods: z.number().optional() }),
 });
 
 /** Checks the page `/debug/ca` of a control plane; what it has beside the known fields is dropped. */

@@ -6,7 +6,7 @@ export interface AuthorityFacts {
   readonly replicas: readonly AuthorityReplica[];
   readonly proxies: readonly ConnectedProxy[];
   /** That are in force. */
-  readonly revocations: { readonly certificates: number; readonly identities: number };
+  readonly revocations: { readonly certificates: number; readonly identities: number; readonly pods: number };
   readonly nowMs: number;
 }
 
@@ -90,13 +90,14 @@ function findRejections(proxies: readonly ConnectedProxy[]): readonly string[] {
     .flatMap(([reason, rejecting]) => describe(rejecting, `does not accept the trust bundle: ${reason}`));
 }
 
-/** Fewer than are in force: this replica has not read all of them. More is normal: those of pods and of a CRL. */
+/** Fewer than are in force: this replica has not read all of them. More is normal: those of a CRL. */
 function findLateRevocations({ replicas, revocations }: AuthorityFacts): readonly string[] {
   const late = replicas.filter(
     ({ authority }) =>
       authority.kind === "read" &&
       (authority.revoked.certificates < revocations.certificates ||
-        authority.revoked.identities < revocations.identities),
+        authority.revoked.identities < revocations.identities ||
+        (authority.revoked.pods ?? revocations.pods) < revocations.pods),
   );
   return late.map(
     ({ pod }) => `${pod} does not distribute all revocations: for more than a few seconds, its log has the reason`,

@@ -49,7 +49,7 @@ describe("the report of the certificate authority", () => {
     expect(leaves.byHoursLeft.map(({ count }) => count)).toEqual([1, 2, 0, 1, 1]);
   });
 
-  it("counts the revocations in force: a pod's certificates belong to the pod", () => {
+  it("counts the revocations in force", () => {
     const entry = (what: Revocation["what"], expiresAt?: string): Revocation => ({
       ...{ what, revokedAt: at(-1) },
       ...(expiresAt !== undefined && { expiresAt }),
@@ -57,12 +57,11 @@ describe("the report of the certificate authority", () => {
     const revocations = [
       entry({ kind: "serial", serialNumber: "AA" }, at(1)),
       entry({ kind: "serial", serialNumber: "BB" }, at(-2)),
-      entry({ kind: "serial", serialNumber: "CC", ofPod: "ns1/web" }),
       entry({ kind: "pod", namespace: "ns1", name: "web" }),
       entry({ kind: "identity", identity: parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/web") }),
     ];
     const control = { ...EMPTY_CONTROL_STATE, revocations };
-    const status = authority({ revoked: { certificates: 5, identities: 1 } });
+    const status = authority({ revoked: { certificates: 4, identities: 1, pods: 1 } });
     const counts = { certificates: 1, identities: 1, pods: 1, listed: 3 };
     expect(report([replica("istiod-a", status)], control).revocations).toEqual(counts);
     expect(text([replica("istiod-a", status)], control)).toMatch(

@@ -41,7 +41,7 @@ export interface LeafCounts {
   readonly byHoursLeft: readonly { readonly lessThan: number | null; readonly count: number }[];
 }
 
-/** The entries in force. A revoked pod's certificates belong to the pod. */
+/** The entries in force. */
 export interface RevocationCounts {
   readonly certificates: number;
   readonly identities: number;
@@ -134,13 +134,13 @@ function countRevocations(
   nowMs: number,
 ): RevocationCounts {
   const targets = revocations.filter((revocation) => isInForce(revocation, nowMs)).map(({ what }) => what);
-  const serials = targets.filter((what) => what.kind === "serial");
+  const certificates = targets.filter(({ kind }) => kind === "serial").length;
   const distributed = Math.max(0, ...authorities.map(({ revoked }) => revoked.certificates));
   return {
-    certificates: serials.filter(({ ofPod }) => ofPod === undefined).length,
+    certificates,
     identities: targets.filter(({ kind }) => kind === "identity").length,
     pods: targets.filter(({ kind }) => kind === "pod").length,
-    listed: Math.max(0, distributed - serials.length),
+    listed: Math.max(0, distributed - certificates),
   };
 }
 

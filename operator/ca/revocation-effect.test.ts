@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { RevocationTarget } from "../../ca-agent/control/control-state.ts";
+import { formatTaggedSerial, type PodTag, tagOfPodName, tagOfPodUid } from "../../mesh/identity/pod-tag.ts";
 import { parseSpiffeId } from "../../mesh/identity/spiffe-id.ts";
 import { PLAIN } from "../text/palette.ts";
 import { formatRevocation } from "./format-revocation.ts";
@@ -32,7 +33,6 @@ describe("what a revocation does", () => {
   it.each<{ name: string; target: RevocationTarget; affected: readonly string[] }>([
     { name: "a certificate", target: SERIAL, affected: ["a.ns1"] },
     { name: "an identity", target: identity("ns1/sa/a"), affected: ["a.ns1", "b.ns1"] },
-    { name: "a pod", target: POD, affected: ["a.ns1"] },
   ])("to $name is known by the connected proxies, at whichever control plane", ({ target, affected }) => {
     expect(foresee(target)).toMatchObject({ kind: "effective", affected, warnings: [] });
   });
@@ -43,6 +43,18 @@ describe("what a revocation does", () => {
     expect(foresee(target, [replica("istiod-1", authority(), [proxy("a", own)])])).toMatchObject({
       affected: ["a.ns1"],
     });
+  });
+
+  it("to a pod is known by the certificates, whatever a proxy calls itself", () => {
+    const target = { ...POD, uid: "u1" };
+    const withTag = (name: string, tag: PodTag) => {
+      const serialNumber = Buffer.from(formatTaggedSerial(new Uint8Array(20), tag)).toString("hex");
+      return proxy(name, { certificate: { serialNumber, notAfter: at(5), rootFingerprint: OLD } });
+    };
+    const proxies = [withTag("calls-itself-b", tagOfPodUid("u1")), withTag("a", tagOfPodUid("u2"))];
+    const replicas = [replica("istiod-1", authority(), [...proxies, withTag("by-name", tagOfPodName(POD))])];
+    expect(foresee(target, replicas)).toMatchObject({ affected: ["calls-itself-b.ns1", "by-name.ns1"], warnings: [] });
+    expect(foresee(POD, replicas)).toMatchObject({ affected: ["by-name.ns1"] });
   });
 
   it("to a certificate ends with the certificate", () => {
@@ -73,13 +85,22 @@ describe("what a revocation does", () => {
       warning: "gateway-1.istio-system belongs to the mesh itself",
     },
     {
+      name: "a certificate of the pod does not name it",
+      target: POD,
+      warning:
+        "its certificate FF is of an earlier version or of another authority, and names no pod: revoke --serial FF",
+    },
+    {
       name: "it is a gateway's pod",
       target: { kind: "pod", namespace: "istio-system", name: "gateway-1" },
       warning: "gateway-1.istio-system belongs to the mesh itself",
     },
   ])("is warned of if $name", ({ target, replicas, warning }) => {
     const effect = foresee(target, replicas);
-    expect(effect).toMatchObject({ kind: "effective", warnings: [expect.stringContaining(warning)] });
+    expect(effect).toMatchObject({
+      kind: "effective",
+      warnings: expect.arrayContaining([expect.stringContaining(warning)]),
+    });
   });
 
   it.each<{ name: string; target: RevocationTarget }>([

@@ -1,4 +1,5 @@
 import type { RevocationTarget } from "../../ca-agent/control/control-state.ts";
+import { type PodTag, readPodTag, tagOfPodName, tagOfPodUid } from "../../mesh/identity/pod-tag.ts";
 import { normalizeSerialNumber } from "../../mesh/identity/serial-number.ts";
 import { type SpiffeId, spiffeIdParts } from "../../mesh/identity/spiffe-id.ts";
 import { type ConnectedProxy, connectedProxies } from "../proxies/connected-proxies.ts";
@@ -40,7 +41,12 @@ export function foreseeRevocation(question: RevocationQuestion): RevocationEffec
     consequence: CONSEQUENCES[target.kind],
     affected: hit.map(({ proxy }) => `${proxy.pod}.${proxy.namespace}`),
     ...(expiresAt !== undefined && { expiresAt }),
-    warnings: [...findUnread(replicas), ...findUnconnected(target, hit), ...findOwn(question, hit)],
+    warnings: [
+      ...findUnread(replicas),
+      ...findUnconnected(target, hit),
+      ...findUntagged(target, hit),
+      ...findOwn(question, hit),
+    ],
   };
 }
 
@@ -52,8 +58,21 @@ export function isAffected({ proxy }: ConnectedProxy, target: RevocationTarget):
     case "identity":
       return proxy.identity === target.identity;
     case "pod":
-      return proxy.namespace === target.namespace && proxy.pod === target.name;
+      return isOfPod(proxy, target);
   }
+}
+
+/** By the certificate, because a proxy may name any pod of its account. One of an earlier version has only the name. */
+function isOfPod(
+  { namespace, pod, certificate }: ConnectedProxy["proxy"],
+  target: Extract<RevocationTarget, { kind: "pod" }>,
+): boolean {
+  const tag = readPodTag(normalizeSerialNumber(certificate?.serialNumber ?? ""));
+  return tag === undefined ? namespace === target.namespace && pod === target.name : isTagOf(tag, target);
+}
+
+function isTagOf(tag: PodTag, target: Extract<RevocationTarget, { kind: "pod" }>): boolean {
+  return tag === tagOfPodName(target) || (target.uid !== undefined && tag === tagOfPodUid(target.uid));
 }
 
 /** Node writes `0A1B` for what is stored as `A1B`. */
@@ -115,10 +134,24 @@ function findUnconnected(target: RevocationTarget, hit: readonly ConnectedProxy[
   return [`no connected proxy has this ${WORDS[target.kind]}: check the spelling${hint}`];
 }
 
+/** Until it is renewed: half of its lifetime at most. */
+function findUntagged(target: RevocationTarget, hit: readonly ConnectedProxy[]): readonly string[] {
+  if (target.kind !== "pod") return [];
+  const serials = hit.flatMap(({ proxy: { certificate } }) => {
+    const serialNumber = normalizeSerialNumber(certificate?.serialNumber ?? "");
+    return serialNumber === "" || readPodTag(serialNumber) !== undefined ? [] : [serialNumber];
+  });
+  return serials.map(
+    (serialNumber) =>
+      `its certificate ${serialNumber} is of an earlier version or of another authority, and names no pod: revoke ` +
+      `--serial ${serialNumber} too, and the identity if there may be others`,
+  );
+}
+
 const WORDS: Readonly<Record<RevocationTarget["kind"], string>> = {
   serial: "certificate",
   identity: "identity",
-  pod: "name",
+  pod: "pod",
 };
 
 /** A serial number is replaced at once, by the pod itself. */

@@ -10,8 +10,6 @@ const SERIAL = { kind: "serial", serialNumber: "1A2B" } as const;
 const IDENTITY = { kind: "identity", identity: parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/web") } as const;
 const POD = { kind: "pod", namespace: "ns1", name: "web" } as const;
 const U0 = { ...POD, uid: "u0" } as const;
-const CC = { kind: "serial", serialNumber: "CC" } as const;
-const OF_POD = { ...CC, ofPod: "ns1/web" } as const;
 
 const entry = (what: RevocationTarget, more: object = {}) => ({ what, revokedAt: at(-1), ...more });
 const state = (...revocations: ControlState["revocations"]): ControlState => ({ ...EMPTY_CONTROL_STATE, revocations });
@@ -22,8 +20,8 @@ describe("what is revoked already", () => {
     { name: "something else", before: state(entry(IDENTITY)), what: SERIAL, isCovered: false },
     { name: "the same", before: state(entry(IDENTITY), entry(SERIAL)), what: SERIAL, isCovered: true },
     { name: "the same, long ago", before: state(entry(SERIAL, { expiresAt: at(-2) })), what: SERIAL, isCovered: false },
-    { name: "the certificate, with its pod", before: state(entry(OF_POD)), what: CC, isCovered: false },
-    { name: "every pod of its name", before: state(entry(POD)), what: { ...POD, uid: "u1" }, isCovered: true },
+    { name: "the same pod", before: state(entry(U0)), what: U0, isCovered: true },
+    { name: "every pod of its name", before: state(entry(POD)), what: { ...POD, uid: "u1" }, isCovered: false },
     { name: "another pod of its name", before: state(entry(U0)), what: { ...POD, uid: "u1" }, isCovered: false },
     { name: "one pod of the name", before: state(entry(U0)), what: POD, isCovered: false },
   ])("covers a target if it is $name: $isCovered", ({ before, what, isCovered }) => {
@@ -32,13 +30,10 @@ describe("what is revoked already", () => {
 });
 
 describe("lifting a revocation", () => {
-  it("of a pod removes it whatever its uid, and its certificates", () => {
-    const found = checkLifting(state(entry(U0), entry(OF_POD), entry(SERIAL)), POD);
-    expect(found.map(({ what }) => what)).toEqual([U0, OF_POD]);
-  });
-
-  it("of a certificate of a revoked pod is refused: it would be revoked again", () => {
-    expect(() => checkLifting(state(entry(POD), entry(OF_POD)), CC)).toThrow("entente ca unrevoke --pod ns1/web");
+  it("of a pod removes it whatever its uid, or only that of the given one", () => {
+    const both = state(entry(U0), entry({ ...POD, uid: "u1" }), entry(SERIAL));
+    const lifted = (what: RevocationTarget) => checkLifting(both, what).map((found) => found.what);
+    expect([lifted(POD), lifted(U0)]).toEqual([[U0, { ...POD, uid: "u1" }], [U0]]);
   });
 
   it.each([
@@ -54,7 +49,6 @@ describe("the list of revocations", () => {
     entry(SERIAL, { expiresAt: at(11), reason: "stolen" }),
     entry(IDENTITY, { revokedAt: at(0) }),
     entry({ ...POD, uid: "u1" }),
-    entry(OF_POD),
     entry({ kind: "serial", serialNumber: "DD" }, { expiresAt: at(-2) }),
   );
 
@@ -67,8 +61,7 @@ describe("the list of revocations", () => {
     expect(rows.map(({ kind, name, connected }) => [kind, name, connected])).toEqual([
       ["identity", IDENTITY.identity, 1],
       ["certificate", "1A2B", 2],
-      ["pod", "ns1/web", undefined],
-      ["certificate", "CC", 0],
+      ["pod", "ns1/web", 1],
     ]);
   });
 
@@ -82,7 +75,7 @@ describe("the list of revocations", () => {
     const text = formatRevocations(rows, NOW_MS, PLAIN);
     expect(text).toMatch(/^certificate +1A2B +1h ago +in 11h +0 +stolen$/m);
     expect(text).toMatch(/^identity +spiffe:\/\/cluster\.local\/ns\/ns1\/sa\/web +0s ago +when lifted +0 +-$/m);
-    expect(text).toMatch(/^certificate +CC +1h ago +when lifted +0 +of pod ns1\/web$/m);
+    expect(text).toMatch(/^pod +ns1\/web +1h ago +with its pod +0 +-$/m);
     expect(formatRevocations([], NOW_MS, PLAIN)).toBe("nothing is revoked\n");
   });
 

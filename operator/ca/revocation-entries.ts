@@ -21,25 +21,19 @@ export function findCovering(state: ControlState, target: RevocationTarget, nowM
 
 function covers(entry: RevocationTarget, target: RevocationTarget): boolean {
   if (describeTarget(entry) !== describeTarget(target)) return false;
-  // A certificate that was found to be a pod's is no longer revoked when the pod is not.
-  if (entry.kind === "serial") return entry.ofPod === undefined;
-  return entry.kind !== "pod" || target.kind !== "pod" || entry.uid === undefined || entry.uid === target.uid;
+  // Not by its name alone: the certificates of one that is gone are known by its uid.
+  return entry.kind !== "pod" || target.kind !== "pod" || entry.uid === target.uid;
 }
 
 const SHOWN_ENTRIES = 5;
 
 /**
  * The entries that lifting a target removes.
- * @throws OperatorError `not_found`, or `not_possible` for a certificate of a pod that stays revoked
+ * @throws OperatorError `not_found`
  */
 export function checkLifting(state: ControlState, target: RevocationTarget): readonly Revocation[] {
   const left = new Set(liftRevocation(state, target).revocations);
   const found = state.revocations.filter((revocation) => !left.has(revocation));
-  const pod = found.flatMap(({ what }) => (what.kind === "serial" ? (what.ofPod ?? []) : []))[0];
-  if (target.kind === "serial" && pod !== undefined) {
-    const fix = `lift that of the pod: entente ca unrevoke --pod ${pod}`;
-    throw new OperatorError("not_possible", `${describeTarget(target)} is revoked because its pod is: ${fix}`);
-  }
   if (found.length > 0) return found;
   const names = state.revocations.map(({ what }) => describeTarget(what));
   const more = names.length > SHOWN_ENTRIES ? ` and ${names.length - SHOWN_ENTRIES} more` : "";

@@ -18,8 +18,8 @@ export interface RevocationRow {
   /** Absent: until it is lifted, or until the pod and its certificates are gone. */
   readonly expiresAt?: string;
   readonly reason?: string;
-  /** The revoked pod whose certificate it is, `NAMESPACE/NAME`. */
-  readonly ofPod?: string;
+  /** Of the pod. Absent: every pod of this name. */
+  readonly uid?: string;
   /** Proxies that have a stream and should be refused: normal for a second. Absent: not known. */
   readonly connected?: number;
 }
@@ -43,16 +43,14 @@ function rowOf(
   proxies: readonly ConnectedProxy[] | undefined,
 ): RevocationRow {
   const [word = "", name = ""] = describeTarget(what).split(" ");
-  // A later pod of the same name is another one, and no control plane says which one it serves.
-  const isKnown = proxies !== undefined && !(what.kind === "pod" && what.uid !== undefined);
   return {
     kind: what.kind === "serial" ? "certificate" : what.kind,
     name: name === "" ? word : name,
     revokedAt,
     ...(expiresAt !== undefined && { expiresAt }),
     ...(reason !== undefined && { reason }),
-    ...(what.kind === "serial" && what.ofPod !== undefined && { ofPod: what.ofPod }),
-    ...(isKnown && { connected: proxies.filter((one) => isAffected(one, what)).length }),
+    ...(what.kind === "pod" && what.uid !== undefined && { uid: what.uid }),
+    ...(proxies !== undefined && { connected: proxies.filter((one) => isAffected(one, what)).length }),
   };
 }
 
@@ -61,23 +59,21 @@ export function formatRevocations(rows: readonly RevocationRow[], nowMs: number,
   const header = ["KIND", "NAME", "REVOKED", "ENDS", "CONNECTED", "REASON"].map(palette.strong);
   return formatTable([
     header,
-    ...rows.map(({ kind, name, revokedAt, expiresAt, reason = "", ofPod, connected }) => [
+    ...rows.map(({ kind, name, uid, revokedAt, expiresAt, reason = "", connected }) => [
       kind,
       printable(name),
       `${formatDuration(nowMs - Date.parse(revokedAt))} ago`,
-      expiresAt === undefined ? ENDS[kind] : `in ${formatDuration(Math.max(0, Date.parse(expiresAt) - nowMs))}`,
+      expiresAt === undefined ? endless(uid) : `in ${formatDuration(Math.max(0, Date.parse(expiresAt) - nowMs))}`,
       connected === undefined ? "-" : (connected === 0 ? palette.good : palette.bad)(String(connected)),
-      ofPod === undefined ? oneLine(reason) : `of pod ${printable(ofPod)}`,
+      oneLine(reason),
     ]),
   ]);
 }
 
 /** Of an entry without a time. */
-const ENDS: Readonly<Record<RevocationRow["kind"], string>> = {
-  certificate: "when lifted",
-  identity: "when lifted",
-  pod: "with its pod",
-};
+function endless(uid: string | undefined): string {
+  return uid === undefined ? "when lifted" : "with its pod";
+}
 
 /** A reason is written by people, and may be written into the stored object by other programs. */
 function oneLine(text: string): string {

@@ -53,7 +53,7 @@ export interface MetricViews {
   readonly isControlPlaneConnected?: () => boolean;
   readonly activeConnections?: () => number;
   readonly pendingHandshakes?: () => number;
-  /** Revoked certificates and identities in the trust bundle. */
+  /** Revoked certificates, pods and identities in the trust bundle. */
   readonly revocations?: () => number;
 }
 
@@ -200,7 +200,7 @@ function registerGauges({ views, clock, version, registry }: GaugeOptions): void
   registerView(registry, "entente_pending_handshakes", "Inbound connections that are not verified yet.", () =>
     views.pendingHandshakes?.(),
   );
-  registerView(registry, "entente_revocations", "Revoked certificates and identities in the trust bundle.", () =>
+  registerView(registry, "entente_revocations", "Revoked certificates, pods and identities in the trust bundle.", () =>
     views.revocations?.(),
   );
 }

@@ -16,6 +16,6 @@ export function decideFit(certificates: readonly X509Certificate[], trust: Trust
   const verdict = verify(roots);
   if (verdict.kind === "refused") return "refused";
   const revoked = revocations?.find(verdict.path, verdict.identity);
-  if (revoked !== undefined) return revoked.kind === "identity" ? "identity_revoked" : "revoked";
+  if (revoked !== undefined) return revoked.kind === "certificate" ? "revoked" : "identity_revoked";
   return signingRoot === undefined || verify([signingRoot]).kind === "trusted" ? "current" : "superseded";
 }

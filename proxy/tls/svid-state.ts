@@ -19,7 +19,7 @@ export interface Moment {
 /**
  * Whether peers accept the current certificate. `superseded`: they do, but another root signs new certificates.
  * `refused`: it leads to no root of the trust bundle. `revoked`: it, or an authority of its chain, is revoked; another
- * certificate helps. `identity_revoked`: the authority issues no other one until that is lifted.
+ * certificate helps. `identity_revoked`: its identity or its pod is; the authority issues no other one until that is lifted.
  */
 export type SvidFit = "current" | "superseded" | "refused" | "revoked" | "identity_revoked";
 

@@ -3,6 +3,8 @@ import fc from "fast-check";
 import { expect, it } from "vitest";
 import { readCertificateParts } from "../../identity/certificate-parts.ts";
 import { type MintedCertificate, mintLeaf, mintRoot } from "../../identity/mint-certificate-fixture.ts";
+import { formatTaggedSerial, readPodTag, tagOfPodUid } from "../../identity/pod-tag.ts";
+import { normalizeSerialNumber } from "../../identity/serial-number.ts";
 import { parseSpiffeId, type SpiffeId } from "../../identity/spiffe-id.ts";
 import type { RevokedCertificate } from "../types.ts";
 import { hashIssuerName, indexRevocations } from "./revocations.ts";
@@ -19,6 +21,8 @@ const KEY = mintRoot().key;
 const IDENTITIES = ["a", "b", "c"].map((name) => parseSpiffeId(`spiffe://cluster.local/ns/ns1/sa/${name}`));
 /** Few numbers, so that they meet; with leading zeros, a first octet of eight bits, and one that is the end of another. */
 const NUMBERS = [0x01, 0x0a, 0x10, 0xa0, 0x0a0a, 0x80ff];
+const TAGS = ["u1", "u2", "u3"].map(tagOfPodUid);
+const TAGGED = TAGS.map((tag, index) => formatTaggedSerial(new Uint8Array(20).fill(index), tag));
 const ROOTS = ["root one", "root two"].map((commonName) => mintRoot({ commonName, key: KEY }));
 const AUTHORITIES = ROOTS.flatMap((issuer, index) =>
   [0x0a, 0x10].map((number) => ({
@@ -28,10 +32,10 @@ const AUTHORITIES = ROOTS.flatMap((issuer, index) =>
   })),
 );
 const PATHS: readonly (readonly Known[])[] = AUTHORITIES.flatMap(({ minted, number, issuer }) =>
-  NUMBERS.map((own) => {
-    const leaf = mintLeaf({ issuer: minted, uriSans: [], ...validity, key: KEY, serialNumber: octetsOf(own) });
+  [...NUMBERS.map(octetsOf), ...TAGGED].map((serialNumber) => {
+    const leaf = mintLeaf({ issuer: minted, uriSans: [], ...validity, key: KEY, serialNumber });
     return [
-      { certificate: leaf.certificate, number: BigInt(own), issuer: minted },
+      { certificate: leaf.certificate, number: BigInt(`0x${leaf.certificate.serialNumber}`), issuer: minted },
       { certificate: minted.certificate, number, issuer },
       { certificate: issuer.certificate, number: BigInt(`0x${issuer.certificate.serialNumber}`), issuer },
     ];
@@ -62,20 +66,23 @@ const revokedCertificate: fc.Arbitrary<RevokedCertificate> = fc
 function isRevokedNaively(
   path: readonly Known[],
   identity: SpiffeId,
-  { certificates, identities }: Parameters<typeof indexRevocations>[0],
+  { certificates, identities, pods = [] }: Parameters<typeof indexRevocations>[0],
 ): boolean {
   const isListed = ({ number, issuer }: Known): boolean =>
     certificates.some(
       (entry) =>
         BigInt(`0x${entry.serialNumber}`) === number && (entry.issuer === undefined || entry.issuer === nameOf(issuer)),
     );
-  return identities.includes(identity) || path.some(isListed);
+  const [leaf] = path;
+  const isOfPod = pods.some((tag) => tag === readPodTag(normalizeSerialNumber(leaf?.certificate.serialNumber ?? "")));
+  return identities.includes(identity) || isOfPod || path.some(isListed);
 }
 
-it("a path is revoked exactly if one of its certificates, or its identity, is in the list", () => {
+it("a path is revoked exactly if one of its certificates, its pod or its identity is in the list", () => {
   const lists = fc.record({
     certificates: fc.array(revokedCertificate, { maxLength: 4 }),
     identities: fc.subarray([...IDENTITIES], { maxLength: 1 }),
+    pods: fc.subarray([...TAGS]),
   });
   let revoked = 0;
   let runs = 0;

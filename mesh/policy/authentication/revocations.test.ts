@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { readCertificateParts } from "../../identity/certificate-parts.ts";
 import { mintLeaf, mintRoot } from "../../identity/mint-certificate-fixture.ts";
+import { formatTaggedSerial, tagOfPodUid } from "../../identity/pod-tag.ts";
 import { parseSpiffeId } from "../../identity/spiffe-id.ts";
 import type { RevokedCertificate } from "../types.ts";
 import { describeRevoked, hashIssuerName, indexRevocations } from "./revocations.ts";
@@ -99,21 +100,54 @@ describe("a revoked identity", () => {
   });
 });
 
+describe("a revoked pod", () => {
+  const [pod, other] = [tagOfPodUid("u1"), tagOfPodUid("u2")];
+  const serialOf = (tag: typeof pod, fill: number) => formatTaggedSerial(new Uint8Array(20).fill(fill), tag);
+  const revocations = indexRevocations({ certificates: [], identities: [], pods: [pod] });
+
+  it("is found by each of its certificates, whoever has issued them", () => {
+    for (const issuer of [AUTHORITY, OTHER_ROOT]) {
+      for (const fill of [0, 0x7f, 0xff]) {
+        const revoked = revocations.find([leafOf(issuer, serialOf(pod, fill)), issuer.certificate], HELLO);
+        expect(revoked).toMatchObject({ kind: "pod", serialNumber: expect.stringMatching(/^706F64[0-9A-F]{34}$/) });
+        expect(revoked && describeRevoked(revoked)).toMatch(
+          /^the pod of the certificate 706F64[0-9A-F]{34} is revoked$/,
+        );
+      }
+    }
+  });
+
+  it("leaves other pods, certificates without a pod and authorities alone", () => {
+    const authority = mintRoot({ commonName: "of a pod?", issuer: ROOT, serialNumber: serialOf(pod, 1) });
+    expect(revocations.find([leafOf(AUTHORITY, serialOf(other, 1)), AUTHORITY.certificate], HELLO)).toBeUndefined();
+    expect(revocations.find(PATH, HELLO)).toBeUndefined();
+    expect(revocations.find([leafOf(authority), authority.certificate, ROOT.certificate], HELLO)).toBeUndefined();
+  });
+});
+
 describe("two lists of revocations", () => {
   const entries = [{ serialNumber: "ABC" }, { serialNumber: "B", issuer: "00ff" }];
-  const list = indexRevocations({ certificates: entries, identities: [HELLO, WORLD] });
+  const pods = [tagOfPodUid("u1"), tagOfPodUid("u2")];
+  const list = indexRevocations({ certificates: entries, identities: [HELLO, WORLD], pods });
 
   it.each([
-    { name: "in another order", certificates: entries.toReversed(), identities: [WORLD, HELLO] },
+    {
+      name: "in another order",
+      certificates: entries.toReversed(),
+      identities: [WORLD, HELLO],
+      pods: pods.toReversed(),
+    },
     {
       name: "with entries repeated",
       certificates: [...entries, ...entries],
       identities: [HELLO, WORLD, HELLO],
+      pods: [...pods, ...pods],
     },
     {
       name: "in another spelling",
       certificates: [{ serialNumber: "0abc" }, { serialNumber: "b", issuer: "00FF" }],
       identities: [HELLO, WORLD],
+      pods,
     },
   ])("are equal $name", (other) => {
     expect(list.equals(indexRevocations(other))).toBe(true);
@@ -121,13 +155,26 @@ describe("two lists of revocations", () => {
   });
 
   it.each([
-    { name: "an identity", certificates: entries, identities: [HELLO] },
-    { name: "a certificate", certificates: entries.slice(1), identities: [HELLO, WORLD] },
-    { name: "an issuer", certificates: [{ serialNumber: "ABC" }, { serialNumber: "B" }], identities: [HELLO, WORLD] },
+    { name: "an identity", certificates: entries, identities: [HELLO], pods },
+    { name: "a certificate", certificates: entries.slice(1), identities: [HELLO, WORLD], pods },
+    {
+      name: "an issuer",
+      certificates: [{ serialNumber: "ABC" }, { serialNumber: "B" }],
+      identities: [HELLO, WORLD],
+      pods,
+    },
     {
       name: "one of as many",
       certificates: [{ serialNumber: "ABD" }, entries[1] ?? { serialNumber: "" }],
       identities: [HELLO, WORLD],
+      pods,
+    },
+    { name: "a pod", certificates: entries, identities: [HELLO, WORLD], pods: pods.slice(1) },
+    {
+      name: "one pod of as many",
+      certificates: entries,
+      identities: [HELLO, WORLD],
+      pods: [tagOfPodUid("u1"), tagOfPodUid("u3")],
     },
   ])("are different if $name differs", (other) => {
     expect(list.equals(indexRevocations(other))).toBe(false);

@@ -1,5 +1,6 @@
 import { createHash, type X509Certificate } from "node:crypto";
 import { readCertificateParts } from "../../identity/certificate-parts.ts";
+import { type PodTag, readPodTag } from "../../identity/pod-tag.ts";
 import { normalizeSerialNumber } from "../../identity/serial-number.ts";
 import type { SpiffeId } from "../../identity/spiffe-id.ts";
 import type { Revocations } from "../types.ts";
@@ -12,6 +13,11 @@ export type Revoked =
       /** Whether it is the peer's own, and not that of an authority of its path. */
       readonly isOwn: boolean;
     }
+  | {
+      /** The pod that the certificate was issued to. */
+      readonly kind: "pod";
+      readonly serialNumber: string;
+    }
   | { readonly kind: "identity"; readonly identity: SpiffeId };
 
 /** Revocations, ready to be looked up. Immutable. */
@@ -19,8 +25,8 @@ export interface RevocationIndex {
   /** Entries. Zero: nothing is revoked. */
   readonly size: number;
   /**
-   * The first revoked certificate of a verified path, the root included, or else the revoked identity. Names nothing but
-   * what has been verified.
+   * The first revoked certificate of a verified path, the root included, or else the revoked pod or identity. Names
+   * nothing but what has been verified.
    * @param path leaf first, root last.
    * @param identity absent: a peer that is known by another name.
    */
@@ -33,19 +39,20 @@ export interface RevocationIndex {
 type RevokedIssuers = "any" | readonly string[];
 
 /** Indexes what is revoked. A lookup costs no more with ten thousand entries than with one. */
-export function indexRevocations({ certificates, identities }: Revocations): RevocationIndex {
+export function indexRevocations({ certificates, identities, pods = [] }: Revocations): RevocationIndex {
   const bySerialNumber = new Map<string, RevokedIssuers>();
   for (const { serialNumber, issuer } of certificates) {
     const key = normalizeSerialNumber(serialNumber);
     bySerialNumber.set(key, addIssuer(bySerialNumber.get(key), issuer?.toLowerCase()));
   }
-  return new Index(bySerialNumber, new Set(identities));
+  return new Index(bySerialNumber, new Set(identities), new Set(pods));
 }
 
 /** For a log or a local reply. */
 export function describeRevoked(revoked: Revoked): string {
   if (revoked.kind === "identity") return `the identity ${revoked.identity} is revoked`;
   const serialNumber = revoked.serialNumber.slice(0, SHOWN_DIGITS);
+  if (revoked.kind === "pod") return `the pod of the certificate ${serialNumber} is revoked`;
   return revoked.isOwn
     ? `the certificate ${serialNumber} is revoked`
     : `the certificate ${serialNumber} of an authority in the peer's chain is revoked`;
@@ -66,26 +73,45 @@ class Index implements RevocationIndex {
   readonly size: number;
   readonly #bySerialNumber: ReadonlyMap<string, RevokedIssuers>;
   readonly #identities: ReadonlySet<SpiffeId>;
+  readonly #pods: ReadonlySet<PodTag>;
 
-  constructor(bySerialNumber: ReadonlyMap<string, RevokedIssuers>, identities: ReadonlySet<SpiffeId>) {
+  constructor(
+    bySerialNumber: ReadonlyMap<string, RevokedIssuers>,
+    identities: ReadonlySet<SpiffeId>,
+    pods: ReadonlySet<PodTag>,
+  ) {
     this.#bySerialNumber = bySerialNumber;
     this.#identities = identities;
-    let size = identities.size;
+    this.#pods = pods;
+    let size = identities.size + pods.size;
     for (const issuers of bySerialNumber.values()) size += issuers === "any" ? 1 : issuers.length;
     this.size = size;
   }
 
   find(path: readonly X509Certificate[], identity?: SpiffeId): Revoked | undefined {
-    if (this.#bySerialNumber.size > 0) {
-      for (const [depth, certificate] of path.entries()) {
-        const serialNumber = normalizeSerialNumber(certificate.serialNumber);
-        const issuers = this.#bySerialNumber.get(serialNumber);
-        if (issuers !== undefined && isRevokedBy(issuers, certificate, path[depth + 1])) {
-          return { kind: "certificate", serialNumber, isOwn: depth === 0 };
-        }
+    const revoked = this.#findCertificate(path) ?? this.#findPod(path[0]);
+    if (revoked !== undefined) return revoked;
+    return identity !== undefined && this.#identities.has(identity) ? { kind: "identity", identity } : undefined;
+  }
+
+  #findCertificate(path: readonly X509Certificate[]): Revoked | undefined {
+    if (this.#bySerialNumber.size === 0) return undefined;
+    for (const [depth, certificate] of path.entries()) {
+      const serialNumber = normalizeSerialNumber(certificate.serialNumber);
+      const issuers = this.#bySerialNumber.get(serialNumber);
+      if (issuers !== undefined && isRevokedBy(issuers, certificate, path[depth + 1])) {
+        return { kind: "certificate", serialNumber, isOwn: depth === 0 };
       }
     }
-    return identity !== undefined && this.#identities.has(identity) ? { kind: "identity", identity } : undefined;
+    return undefined;
+  }
+
+  /** Only a leaf is a pod's. */
+  #findPod(leaf: X509Certificate | undefined): Revoked | undefined {
+    if (this.#pods.size === 0 || leaf === undefined) return undefined;
+    const serialNumber = normalizeSerialNumber(leaf.serialNumber);
+    const tag = readPodTag(serialNumber);
+    return tag !== undefined && this.#pods.has(tag) ? { kind: "pod", serialNumber } : undefined;
   }
 
   equals(other: RevocationIndex | undefined): boolean {
@@ -95,6 +121,7 @@ class Index implements RevocationIndex {
 
   #isWithin(other: Index): boolean {
     for (const identity of this.#identities) if (!other.#identities.has(identity)) return false;
+    for (const pod of this.#pods) if (!other.#pods.has(pod)) return false;
     for (const [serialNumber, issuers] of this.#bySerialNumber) {
       const others = other.#bySerialNumber.get(serialNumber);
       if (others === undefined || !areWithin(issuers, others)) return false;

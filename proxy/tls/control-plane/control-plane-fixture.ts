@@ -19,6 +19,7 @@ import { connectNodeAdapter } from "@connectrpc/connect-node";
 import type { Authority } from "../../../ca-agent/authority/authority.ts";
 import { openAuthority } from "../../../ca-agent/authority/open-authority.ts";
 import { registerIssuingService } from "../../../ca-agent/issuing-service.ts";
+import { tagPodByUid } from "../../../ca-agent/revocation/pod-name.ts";
 import type { TokenVerdict } from "../../../ca-agent/workload-auth/authenticator.ts";
 import { Changing, ChangingSource } from "../../../discovery/discovery-fixture.ts";
 import { startDiscovery } from "../../../discovery/discovery-service.ts";
@@ -210,6 +211,7 @@ export class ControlPlaneFixture {
     const { lifetimeMs = 3_600_000 } = this.#options;
     registerIssuingService(router, {
       authority: this.authority,
+      tagPod: tagPodByUid,
       authenticator: {
         authenticate: (token) => {
           this.tokens.push(token);
