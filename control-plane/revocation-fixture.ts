@@ -3,7 +3,7 @@ import { generateKeyPairSync, randomBytes } from "node:crypto";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { createClient } from "@connectrpc/connect";
+import { ConnectError, createClient } from "@connectrpc/connect";
 import { exportJWK, SignJWT } from "jose";
 import { type MintedAuthority, textsOf } from "../ca-agent/authority/authority-fixture.ts";
 import { createConfigMapControlStore } from "../ca-agent/control/config-map-control-store.ts";
@@ -139,6 +139,19 @@ export async function revoke(store: ControlStore, what: RevocationTarget): Promi
 
 export async function unrevoke(store: ControlStore, what: RevocationTarget): Promise<void> {
   await store.update((state) => liftRevocation(state, what));
+}
+
+/** Of a call that succeeds. */
+export const SERVED = "served";
+/** What a caller receives that may have no certificate. */
+export const REFUSED = "request authenticate failure";
+
+/** `SERVED`, or what the caller receives. */
+export async function outcome(call: Promise<unknown>): Promise<string> {
+  return await call.then(
+    () => SERVED,
+    (caught: unknown) => ConnectError.from(caught).rawMessage,
+  );
 }
 
 /** A certificate with its root at the end, and its key. All PEM. */

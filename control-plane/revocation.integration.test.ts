@@ -1,7 +1,6 @@
 import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { connect } from "node:tls";
-import { ConnectError } from "@connectrpc/connect";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { RevocationTarget } from "../ca-agent/control/control-state.ts";
 import { mintRoot } from "../mesh/identity/mint-certificate-fixture.ts";
@@ -14,7 +13,9 @@ import { until } from "../net/until-fixture.ts";
 import {
   createClusterMesh,
   createFileMesh,
+  outcome,
   type Pair,
+  REFUSED,
   type RevocationMesh,
   revoke,
   unrevoke,
@@ -30,18 +31,9 @@ beforeEach(() => {
 afterEach(() => cleanup.run());
 
 const SECONDS = { timeout: 8000 };
-const REFUSED = "request authenticate failure";
 
 function serialNumberOf({ chain: [leaf = ""] }: Pair): string {
   return new X509Certificate(leaf).serialNumber;
-}
-
-/** `served`, or what the caller receives. */
-async function outcome(call: Promise<unknown>): Promise<string> {
-  return await call.then(
-    () => "served",
-    (caught: unknown) => ConnectError.from(caught).rawMessage,
-  );
 }
 
 interface Member {

@@ -1,14 +1,16 @@
 import { X509Certificate } from "node:crypto";
-import { ConnectError } from "@connectrpc/connect";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Cleanup } from "../net/cleanup-fixture.ts";
 import { until } from "../net/until-fixture.ts";
 import {
   createClusterMesh,
   createFileMesh,
+  outcome,
   type Pair,
+  REFUSED,
   type RevocationMesh,
   revoke,
+  SERVED,
   unrevoke,
   Workload,
 } from "./revocation-fixture.ts";
@@ -23,17 +25,7 @@ beforeEach(() => {
 afterEach(() => cleanup.run());
 
 const SECONDS = { timeout: 8000 };
-const SERVED = "served";
-const REFUSED = "request authenticate failure";
 const REVOKED = expect.stringContaining("is revoked");
-
-/** `served`, or what the caller receives. */
-async function outcome(call: Promise<unknown>): Promise<string> {
-  return await call.then(
-    () => SERVED,
-    (caught: unknown) => ConnectError.from(caught).rawMessage,
-  );
-}
 
 async function start(mesh: RevocationMesh): Promise<AssembledControlPlane> {
   const plane = await mesh.start();

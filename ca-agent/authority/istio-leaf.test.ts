@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
 import { readCertificateParts } from "../../mesh/identity/certificate-parts.ts";
 import { type MintedCertificate, mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
+import { type PodTag, readPodTag, tagOfPodUid } from "../../mesh/identity/pod-tag.ts";
 import { parseSpiffeId, parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import { readExtensions } from "../../mesh/identity/x509-extensions.ts";
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
@@ -57,16 +58,17 @@ interface Signing {
   readonly key?: KeyObject;
   readonly lifetimeMs?: number;
   readonly nowMs?: number;
+  readonly podTag?: PodTag;
 }
 
 const PLAIN: MintedAuthority = shapes["a P-256 root"] ?? { signer: mintRoot(), roots: [] };
 
-async function sign({ shape = PLAIN, key = KEYS["P-256"], lifetimeMs = HOUR_MS, nowMs = NOW_MS }: Signing = {}) {
+async function sign({ shape = PLAIN, key = KEYS["P-256"], nowMs = NOW_MS, ...request }: Signing = {}) {
   const clock = new FakeClock(nowMs);
   const trust = { trustDomain: parseTrustDomain("cluster.local"), clock, randomBytes };
   const material = await parseTrustedMaterial(filesOf(shape), trust);
   const authority = createLiveAuthority(material, { clock, randomBytes, log: new RecordingLogger() });
-  return await authority.signWorkload({ csrPem: createRequest({ key }), identity, lifetimeMs });
+  return await authority.signWorkload({ lifetimeMs: HOUR_MS, ...request, csrPem: createRequest({ key }), identity });
 }
 
 async function signLeaf(signing: Signing = {}): Promise<X509Certificate> {
@@ -159,7 +161,17 @@ describe("a workload's certificate is Istio's leaf:", () => {
     expect(validToDate).toEqual(new Date(until));
   });
 
-  it("a serial number of 126 random bits: positive, not zero, in 16 bytes", () => {
+  it("a serial number of 20 octets with the tag of its pod, or a random one, and each another one", async () => {
+    const podTag = tagOfPodUid("u1");
+    const serials = await Promise.all(
+      [{ podTag }, { podTag }, {}, {}].map(async (of) => (await signLeaf(of)).serialNumber),
+    );
+    expect(serials.map((serial) => readPodTag(serial) === podTag)).toEqual([true, true, false, false]);
+    expect(serials.filter((serial) => readPodTag(serial) !== undefined)).toHaveLength(4);
+    expect(new Set(serials).size).toBe(4);
+  });
+
+  it("of a server: a serial number of 126 random bits, positive, not zero, in 16 bytes", () => {
     const octets = fc.uint8Array({ minLength: 16, maxLength: 16 });
     fc.assert(
       fc.property(octets, fc.integer({ min: 2, max: 127 }), (random, bit) => {

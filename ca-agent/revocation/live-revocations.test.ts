@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
 import { formatTaggedSerial, tagOfPodName, tagOfPodUid } from "../../mesh/identity/pod-tag.ts";
@@ -5,6 +6,7 @@ import { parseSpiffeId, parseTrustDomain } from "../../mesh/identity/spiffe-id.t
 import type { RevokedCertificate } from "../../mesh/policy/types.ts";
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import { EMPTY_CONTROL_STATE } from "../control/control-state.ts";
+import { createWorkloadSerial } from "../x509/certificate.ts";
 import { LiveRevocations } from "./live-revocations.ts";
 import { tagPodByUid } from "./pod-name.ts";
 import { createRevocationReport } from "./report-revocations.ts";
@@ -136,6 +138,18 @@ describe("a caller", () => {
       revocationOf({ kind: "pod", ...POD }),
     );
     expect(live.findRevoked(caller)?.kind).toBe(kind);
+  });
+
+  it("is revoked with each of the five thousand certificates that its pod has got, and with no other pod's", () => {
+    control.revoke(revocationOf({ kind: "pod", ...POD }));
+    const findAll = (uid: string) =>
+      Array.from({ length: 5000 }, () =>
+        Buffer.from(createWorkloadSerial(randomBytes, tagOfPodUid(uid))).toString("hex"),
+      )
+        .map((serial) => live.findRevoked({ identity: FOREIGN, serialNumber: serial.toUpperCase(), pods: [] }))
+        .filter((revoked) => revoked?.kind === "pod").length;
+    expect([findAll("u1"), findAll("u2")]).toEqual([5000, 0]);
+    expect(live.entries()).toHaveLength(1);
   });
 
   it("is revoked with every pod of its name, if an earlier version has stored that", () => {

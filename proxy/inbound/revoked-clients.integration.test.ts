@@ -3,6 +3,7 @@ import { connect, createServer, type Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { readCertificateParts } from "../../mesh/identity/certificate-parts.ts";
 import { mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
+import { formatTaggedSerial, tagOfPodUid } from "../../mesh/identity/pod-tag.ts";
 import { parseSpiffeId } from "../../mesh/identity/spiffe-id.ts";
 import { hashIssuerName } from "../../mesh/policy/authentication/revocations.ts";
 import type { Revocations } from "../../mesh/policy/types.ts";
@@ -23,10 +24,12 @@ const HONEST = parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/honest");
 const AUTHORITY = mintRoot({ commonName: "authority", issuer: MESH_ROOT, serialNumber: Uint8Array.of(0x0b) });
 const OTHER_AUTHORITY = mintRoot({ commonName: "other authority", issuer: MESH_ROOT });
 const SERIAL_NUMBER = Uint8Array.of(0x0a, 0xbc);
+const POD = tagOfPodUid("u1");
+const OF_POD = formatTaggedSerial(new Uint8Array(20).fill(1), POD);
 
 /** An attacker who has the key of a pod's certificate, and sends whatever authorities it likes. */
-function attackerOf(issuer = AUTHORITY, intermediates = [issuer]): SecureContextSource {
-  return secureContextsOf(HELLO, { issuer, intermediates, serialNumber: SERIAL_NUMBER });
+function attackerOf(issuer = AUTHORITY, intermediates = [issuer], serialNumber = SERIAL_NUMBER): SecureContextSource {
+  return secureContextsOf(HELLO, { issuer, intermediates, serialNumber });
 }
 
 function nameOf(authority: typeof AUTHORITY): string {
@@ -65,6 +68,25 @@ describe("a new client", () => {
     expect(await pingThroughSidecar(cleanup, side, secureContextsOf(HONEST))).toEqual({ text: "ping", reset: false });
   });
 
+  it("that is revoked as a pod is refused with each of its certificates; another pod of the account is admitted", async () => {
+    const { side, echo } = await startSide({ pods: [POD] });
+    for (const [issuer, fill] of [
+      [AUTHORITY, 1],
+      [OTHER_AUTHORITY, 2],
+    ] as const) {
+      const serialNumber = formatTaggedSerial(new Uint8Array(20).fill(fill), POD);
+      const attacker = attackerOf(issuer, [issuer], serialNumber);
+      expect(await pingThroughSidecar(cleanup, side, attacker)).toEqual({ text: "", reset: true });
+      expect(await side.recorder.nextRefusal()).toMatchObject({
+        ...{ reason: "revoked", stage: "handshake" },
+        message: expect.stringMatching(/^the pod of the certificate 706F64[0-9A-F]{34} is revoked$/),
+      });
+    }
+    expect(echo.connections()).toBe(0);
+    const sibling = attackerOf(AUTHORITY, [AUTHORITY], formatTaggedSerial(new Uint8Array(20), tagOfPodUid("u2")));
+    expect(await pingThroughSidecar(cleanup, side, sibling)).toEqual({ text: "ping", reset: false });
+  });
+
   it.each([
     { name: "behind another authority", intermediates: [OTHER_AUTHORITY, AUTHORITY] },
     { name: "in front of another authority", intermediates: [AUTHORITY, OTHER_AUTHORITY, AUTHORITY] },
@@ -96,7 +118,13 @@ describe("a new client", () => {
 });
 
 describe("an open connection of a client that is revoked", () => {
-  it.each(CONNECTION_KINDS)("is cut: $name; those of others go on", async (kind) => {
+  const ways = [
+    { way: "as a certificate", revoked: certificates("ABC"), serialNumber: SERIAL_NUMBER },
+    { way: "as a pod", revoked: { pods: [POD] }, serialNumber: OF_POD },
+  ];
+  const cases = ways.flatMap((way) => CONNECTION_KINDS.map((kind) => ({ ...way, ...kind })));
+
+  it.each(cases)("is cut $way: $name; those of others go on", async ({ revoked, serialNumber, ...kind }) => {
     const secureContexts = secureContextsOf(WORLD);
     const application = await startHoldingApplication(cleanup, kind.protocol);
     const side = await startInboundSide(cleanup, {
@@ -110,12 +138,12 @@ describe("an open connection of a client that is revoked", () => {
       const { port } = await startOutboundSide(cleanup, { destination, secureContexts: own });
       return await openConnection(cleanup, port, kind);
     };
-    const attacker = await open(attackerOf());
+    const attacker = await open(attackerOf(AUTHORITY, [AUTHORITY], serialNumber));
     const honest = await open(secureContextsOf(HONEST));
     const peers = () => side.registry.list().flatMap(({ peer }) => peer?.identity ?? []);
     expect(peers().toSorted()).toEqual([HELLO, HONEST]);
     const ended = readAll(attacker);
-    revoke(secureContexts, certificates("ABC"));
+    revoke(secureContexts, revoked);
     await expect.poll(peers).toEqual([HONEST]);
     expect(side.recorder.cuts).toEqual(["revoked"]);
     if (kind.opened !== "whole") {

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { afterEach, describe, expect, it } from "vitest";
+import { formatTaggedSerial, tagOfPodUid } from "../../mesh/identity/pod-tag.ts";
 import type { DeclaredProtocol, UpstreamHttpVersion } from "../../mesh/policy/types.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
 import { readUntil, sendRaw } from "../../net/raw-client-fixture.ts";
@@ -19,6 +20,8 @@ afterEach(() => cleanup.run());
 
 const REVOKED = { certificates: [{ serialNumber: "abc" }] };
 const SERIAL_NUMBER = Uint8Array.of(0x0a, 0xbc);
+const POD = tagOfPodUid("u1");
+const OF_POD = formatTaggedSerial(new Uint8Array(20).fill(1), POD);
 const GET = (path: string): string => `GET ${path} HTTP/1.1\r\nHost: world.ns2\r\nConnection: close\r\n\r\n`;
 
 /** A server's sidecar; without a serial number it has a random one. */
@@ -50,17 +53,28 @@ describe("a server that is revoked", () => {
     expect(await outbound.recorder.nextRefusal()).toMatchObject({ reason: "revoked", stage: "handshake" });
   });
 
-  it.each(["1.1", "2"] as const)(
-    "gets no request over HTTP/%s; it is counted, and other servers are used",
-    async (version) => {
-      const servers = [await startServer("http", SERIAL_NUMBER), await startServer("http")];
+  it.each([
+    { version: "1.1", as: "a certificate", revoked: REVOKED, serial: SERIAL_NUMBER, what: "the certificate ABC" },
+    { version: "2", as: "a certificate", revoked: REVOKED, serial: SERIAL_NUMBER, what: "the certificate ABC" },
+    {
+      version: "1.1",
+      as: "a pod",
+      revoked: { pods: [POD] },
+      serial: OF_POD,
+      what: "the pod of the certificate 706F64",
+    },
+    { version: "2", as: "a pod", revoked: { pods: [POD] }, serial: OF_POD, what: "the pod of the certificate 706F64" },
+  ] as const)(
+    "as $as gets no request over HTTP/$version; it is counted, and other servers are used",
+    async ({ version, revoked, serial, what }) => {
+      const servers = [await startServer("http", serial), await startServer("http")];
       const secureContexts = secureContextsOf(HELLO);
-      revoke(secureContexts, REVOKED);
+      revoke(secureContexts, revoked);
       const outbound = await startOutboundSide(cleanup, {
         ...{ destination: towards(servers.slice(0, 1), "http", version), secureContexts },
       });
       const answer = await sendRaw(cleanup, outbound.port, GET("/"));
-      expect(answer).toMatch(/^HTTP\/1\.1 503 .*mTLS refused: .*the certificate ABC is revoked/s);
+      expect(answer).toMatch(new RegExp(`^HTTP/1\\.1 503 .*mTLS refused: .*${what}[0-9A-F]* is revoked`, "s"));
       expect(outbound.http.logged).toMatchObject([{ status: 503, flags: "UF" }]);
       expect(outbound.recorder.refusals).toMatchObject([
         { reason: "revoked", stage: "handshake", client: "http pool" },

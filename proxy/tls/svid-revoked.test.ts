@@ -1,13 +1,18 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { formatTaggedSerial, tagOfPodUid } from "../../mesh/identity/pod-tag.ts";
 import { normalizeSerialNumber } from "../../mesh/identity/serial-number.ts";
 import { indexRevocations } from "../../mesh/policy/authentication/revocations.ts";
+import type { Revocations } from "../../mesh/policy/types.ts";
 import { fail, HOUR_MS, IDENTITY, ROOT, SvidFixture, trustDomains } from "./svid-fixture.ts";
 
 let svid: SvidFixture;
 
+const POD = tagOfPodUid("u1");
+
 beforeEach(async () => {
   svid = new SvidFixture();
   svid.share = 0.9999;
+  svid.answers = [svid.issue({ serialNumber: formatTaggedSerial(new Uint8Array(20), POD) }), svid.issue()];
   await svid.start();
 });
 
@@ -17,9 +22,9 @@ function ownSerial(): string {
   return svid.source.current()?.certificates[0]?.serialNumber ?? "";
 }
 
-function revoke(revoked: { readonly serials?: readonly string[]; readonly identities?: readonly (typeof IDENTITY)[] }) {
-  const certificates = (revoked.serials ?? []).map((serialNumber) => ({ serialNumber }));
-  const revocations = indexRevocations({ certificates, identities: revoked.identities ?? [] });
+function revoke({ serials = [], ...revoked }: Partial<Revocations> & { readonly serials?: readonly string[] }) {
+  const certificates = serials.map((serialNumber) => ({ serialNumber }));
+  const revocations = indexRevocations({ certificates, identities: [], ...revoked });
   svid.source.setTrust({ roots: [ROOT.certificate], trustDomains, revocations });
 }
 
@@ -76,10 +81,13 @@ describe("a sidecar whose own certificate is revoked", () => {
   });
 });
 
-describe("a sidecar whose identity is revoked", () => {
-  it("asks once a minute, with a certificate and without, until that is lifted", async () => {
-    svid.answers = [fail("the identity is revoked")];
-    revoke({ identities: [IDENTITY] });
+describe("a sidecar whose identity or pod is revoked", () => {
+  it.each([
+    { what: "identity", revoked: { identities: [IDENTITY] } },
+    { what: "pod", revoked: { pods: [POD] } },
+  ])("as $what asks once a minute, with a certificate and without, until that is lifted", async ({ revoked }) => {
+    svid.answers = [fail("it is revoked")];
+    revoke(revoked);
     await svid.clock.advance(HOUR_MS);
     expect(svid.requests.length).toBeGreaterThan(30);
     expect(svid.requests.length).toBeLessThan(75);

@@ -1,5 +1,7 @@
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { afterEach, describe, expect, it } from "vitest";
+import { formatTaggedSerial, tagOfPodUid } from "../../../mesh/identity/pod-tag.ts";
 import { systemClock } from "../../../mesh/runtime.ts";
 import { Cleanup } from "../../../net/cleanup-fixture.ts";
 import { sendRaw } from "../../../net/raw-client-fixture.ts";
@@ -14,14 +16,15 @@ import { startTestGateway } from "../gateway-fixture.ts";
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
 
-const REVOKED = { certificates: [{ serialNumber: "abc" }] };
+const POD = tagOfPodUid("u1");
+const REVOKED = { pods: [POD] };
 
 describe("the gateway", () => {
   async function startPath() {
     const { paths, port: applicationPort } = await startHoldingApplication(cleanup, "http");
     const server = await startInboundSide(cleanup, {
       ...{ mode: "STRICT", applicationPort, protocol: "http" },
-      secureContexts: secureContextsOf(WORLD, { serialNumber: Uint8Array.of(0x0a, 0xbc) }),
+      secureContexts: secureContextsOf(WORLD, { serialNumber: formatTaggedSerial(randomBytes(20), POD) }),
     });
     const secureContexts = secureContextsOf(HELLO);
     const metrics = createProxyMetrics({ clock: systemClock });
@@ -33,7 +36,7 @@ describe("the gateway", () => {
     return { server, paths, secureContexts, recorder, gateway, get };
   }
 
-  it("sends no request to a server that is revoked, and says why", async () => {
+  it("sends no request to a server whose pod is revoked, and says why", async () => {
     const { secureContexts, recorder, gateway, get } = await startPath();
     revoke(secureContexts, REVOKED);
     expect(await get("/")).toMatch(/^HTTP\/1\.1 503 .*revoked: mutual TLS with the service failed/s);
