@@ -66,7 +66,16 @@ function createCaller(authority: Authority): (csr: string) => Promise<unknown> {
     authenticate: () => Promise.reject(new Error("a certificate needs no token")),
   };
   const lifetimes = { defaultLifetimeMs: lifetimeMs, maxLifetimeMs: lifetimeMs };
-  const deps = { authority, authenticator, tagPod: tagPodByUid, trustDomain, clock, log: silent, limitLog: unlimitedLog, ...lifetimes };
+  const deps = {
+    authority,
+    authenticator,
+    tagPod: tagPodByUid,
+    trustDomain,
+    clock,
+    log: silent,
+    limitLog: unlimitedLog,
+    ...lifetimes,
+  };
   const transport = createRouterTransport((router) => registerIssuingService(router, deps), {
     router: {
       interceptors: [

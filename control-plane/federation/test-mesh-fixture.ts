@@ -149,7 +149,14 @@ export class TestMesh {
     const server = await startControlPlaneServer({
       ...{ host: "127.0.0.1", port, authority, trustDomains: [trustDomain], dnsNames: ["localhost"] },
       routes: (router) => {
-        registerIssuingService(router, { authority, authenticator, tagPod: tagPodByUid, trustDomain, ...lifetimes, ...shared });
+        registerIssuingService(router, {
+          authority,
+          authenticator,
+          tagPod: tagPodByUid,
+          trustDomain,
+          ...lifetimes,
+          ...shared,
+        });
         discovery.register(router);
       },
       ...shared,

@@ -9,7 +9,8 @@ export type CertificateRefusal = Exclude<SvidFit, "current" | "superseded"> | "c
 export const REFUSAL_REASONS: Readonly<Record<CertificateRefusal, string>> = {
   refused: "peers refuse the own certificate: its root is no longer in the trust bundle",
   revoked: "peers refuse the own certificate: it is revoked; requesting another one",
-  identity_revoked: "peers refuse the own certificate: its identity or its pod is revoked, until `entente ca unrevoke` lifts that",
+  identity_revoked:
+    "peers refuse the own certificate: its identity or its pod is revoked, until `entente ca unrevoke` lifts that",
   control_plane: "the control plane refuses the own certificate; requesting another one",
 };
 
