@@ -5,11 +5,12 @@ import type { Clock, Logger, Timer } from "../../mesh/runtime.ts";
 import { plainAddress } from "../../net/client-address.ts";
 import { FairPlaces } from "../../net/fair-places.ts";
 import { startWallTimer } from "../../net/wall-timer.ts";
+import { CallerTraffic, type TrafficLimits } from "./caller-traffic.ts";
 import type { ControlPlaneMetrics } from "./control-plane-metrics.ts";
 import { type KeepaliveLimits, startKeepalive } from "./keepalive.ts";
 
 /** What connections may cost. */
-export interface ConnectionLimits extends KeepaliveLimits {
+export interface ConnectionLimits extends KeepaliveLimits, TrafficLimits {
   /** Connections without a verified peer, handshakes included; one more ends the oldest of the address with the most. */
   readonly maxUnverifiedConnections: number;
   /** How long a connection without a verified peer may last: it needs one call, for a certificate. */
@@ -82,12 +83,22 @@ class TrackedConnections implements ControlPlaneConnections {
   readonly #unverified = new FairPlaces<Connection>();
   /** By identity and address, oldest first. */
   readonly #verified = new Map<string, Set<Connection>>();
+  readonly #traffic: CallerTraffic<Connection>;
 
   constructor({ limits, clock, log, metrics }: ConnectionsDeps) {
     this.#limits = limits;
     this.#clock = clock;
     this.#log = log;
     this.#metrics = metrics;
+    this.#traffic = new CallerTraffic({
+      ...{ limits, clock },
+      connections: () => this.#connections.values(),
+      measure: (connection) => ({ caller: this.#callerOf(connection), bytesRead: connection.socket.bytesRead }),
+      onTooMuch: ({ socket }) => {
+        this.#metrics?.connectionRefused("too_much_traffic");
+        socket.destroy();
+      },
+    });
   }
 
   opened(socket: Socket): void {
@@ -102,6 +113,7 @@ class TrackedConnections implements ControlPlaneConnections {
       if (this.#connections.get(key) === connection) this.#connections.delete(key);
     });
     if (this.#unverified.size > this.#limits.maxUnverifiedConnections) this.#displaceOne();
+    this.#traffic.watch();
   }
 
   established(session: ServerHttp2Session, peer: PeerContext): void {
@@ -164,6 +176,11 @@ class TrackedConnections implements ControlPlaneConnections {
         connection.timer = this.#clock.setTimeout(() => this.#end(connection), waitMs);
       }
     }
+  }
+
+  #callerOf({ session, ip }: Connection): string {
+    const peer = session && this.#peers.get(session);
+    return peer === undefined ? ip : formatCaller(peer);
   }
 
   #displaceOne(): void {

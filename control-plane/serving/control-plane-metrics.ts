@@ -5,10 +5,11 @@ import type { UnwrittenReport } from "../../discovery/kubernetes/invalid-object-
  * Why a connection to the control plane's port failed or was ended:
  * - `handshake_failed`, `handshake_timeout`: no TLS handshake that we support, or none in time;
  * - `no_http2`, `protocol_error`: something else within TLS;
- * - `displaced`: the oldest of too many without a verified peer;
+ * - `displaced`: one of too many without a verified peer;
  * - `overstayed`: open without a verified peer for too long;
  * - `no_ping_response`: a verified peer that no longer responds;
  * - `too_many_of_caller`: the oldest of too many of one identity at one address;
+ * - `too_much_traffic`: of a caller that sends more than any sidecar would;
  * - `no_longer_trusted`: the root of its certificate was removed, or it was revoked;
  * - `too_many`: over the limit of all connections.
  */
@@ -21,6 +22,7 @@ export type RefusedConnection =
   | "overstayed"
   | "no_ping_response"
   | "too_many_of_caller"
+  | "too_much_traffic"
   | "no_longer_trusted"
   | "too_many";
 

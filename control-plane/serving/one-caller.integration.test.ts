@@ -208,3 +208,24 @@ it("a stream that the control plane has ended is over, whatever its caller still
   await closing(stream);
   expect([session.closed, session.destroyed]).toEqual([false, false]);
 });
+
+it("a caller that sends endless frames without a call is cut off, and others are served", async () => {
+  const busy = await startControlPlaneFixture({
+    limits: { trafficBurstBytes: 200_000, trafficBytesPerSecond: 1, trafficSampleMs: 20 },
+  });
+  const honest = busy.dialHttp2({ ...(await busy.workload()), localAddress: "127.0.0.2" });
+  const greedy = busy.dialTls(await busy.workload());
+  await Promise.all([once(honest, "remoteSettings"), once(greedy.resume(), "secureConnect")]);
+  const settings = [0, 0, 0, 4, 0, 0, 0, 0, 0];
+  const windowUpdate = [0, 0, 4, 8, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+  greedy.write(Buffer.concat([Buffer.from("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"), Buffer.from(settings)]));
+  const flood = Buffer.alloc(13_000, Buffer.from(windowUpdate));
+  while (!greedy.closed) {
+    await new Promise((resolve) => greedy.write(flood, resolve));
+  }
+  expect(await busy.metric('entente_control_plane_connections_refused_total{reason="too_much_traffic"}')).toBe(1);
+  await new Promise((resolve) => honest.ping(resolve));
+  expect(honest.destroyed).toBe(false);
+  honest.destroy();
+  await busy.stop();
+});
