@@ -1,4 +1,4 @@
-import type { Clock } from "../../mesh/runtime.ts";
+import type { Clock, Timer } from "../../mesh/runtime.ts";
 import { CallRates } from "../../net/call-rates.ts";
 
 export interface TrafficLimits {
@@ -36,7 +36,7 @@ export class CallerTraffic<Connection extends object> {
   readonly #deps: CallerTrafficDeps<Connection>;
   readonly #rates: CallRates;
   readonly #counted = new WeakMap<Connection, number>();
-  #isWaiting = false;
+  #timer: Timer | undefined;
 
   constructor(deps: CallerTrafficDeps<Connection>) {
     this.#deps = deps;
@@ -44,16 +44,18 @@ export class CallerTraffic<Connection extends object> {
     this.#rates = new CallRates({ callBurst, callsPerSecond }, deps.clock);
   }
 
-  /** Counts as long as there are connections. */
+  /** Counts until `stop`. */
   watch(): void {
-    if (this.#isWaiting) return;
-    this.#isWaiting = true;
-    this.#deps.clock.setTimeout(() => {
-      this.#isWaiting = false;
-      const open = [...this.#deps.connections()];
-      for (const connection of open) this.#count(connection);
-      if (open.length > 0) this.watch();
+    this.#timer ??= this.#deps.clock.setTimeout(() => {
+      this.#timer = undefined;
+      this.watch();
+      for (const connection of [...this.#deps.connections()]) this.#count(connection);
     }, this.#deps.limits.trafficSampleMs);
+  }
+
+  stop(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
   }
 
   #count(connection: Connection): void {

@@ -8,9 +8,10 @@ import { startWallTimer } from "../../net/wall-timer.ts";
 import { CallerTraffic, type TrafficLimits } from "./caller-traffic.ts";
 import type { ControlPlaneMetrics } from "./control-plane-metrics.ts";
 import { type KeepaliveLimits, startKeepalive } from "./keepalive.ts";
+import { type NewConnectionLimits, NewConnections } from "./new-connections.ts";
 
 /** What connections may cost. */
-export interface ConnectionLimits extends KeepaliveLimits, TrafficLimits {
+export interface ConnectionLimits extends KeepaliveLimits, NewConnectionLimits, TrafficLimits {
   /** Connections without a verified peer, handshakes included; one more ends the oldest of the address with the most. */
   readonly maxUnverifiedConnections: number;
   /** How long a connection without a verified peer may last: it needs one call, for a certificate. */
@@ -84,12 +85,14 @@ class TrackedConnections implements ControlPlaneConnections {
   /** By identity and address, oldest first. */
   readonly #verified = new Map<string, Set<Connection>>();
   readonly #traffic: CallerTraffic<Connection>;
+  readonly #arrivals: NewConnections;
 
   constructor({ limits, clock, log, metrics }: ConnectionsDeps) {
     this.#limits = limits;
     this.#clock = clock;
     this.#log = log;
     this.#metrics = metrics;
+    this.#arrivals = new NewConnections({ limits, clock, metrics });
     this.#traffic = new CallerTraffic({
       ...{ limits, clock },
       connections: () => this.#connections.values(),
@@ -102,6 +105,7 @@ class TrackedConnections implements ControlPlaneConnections {
   }
 
   opened(socket: Socket): void {
+    if (!this.#arrivals.admit(socket)) return;
     const key = addressOf(socket);
     const timer = this.#clock.setTimeout(() => this.#endOverstayed(connection), this.#limits.unverifiedLifetimeMs);
     const connection: Connection = { socket, ip: plainAddress(socket), session: undefined, timer };
@@ -111,6 +115,7 @@ class TrackedConnections implements ControlPlaneConnections {
       connection.timer.cancel();
       this.#unverified.delete(connection.ip, connection);
       if (this.#connections.get(key) === connection) this.#connections.delete(key);
+      if (this.#connections.size === 0) this.#traffic.stop();
     });
     if (this.#unverified.size > this.#limits.maxUnverifiedConnections) this.#displaceOne();
     this.#traffic.watch();
@@ -167,6 +172,7 @@ class TrackedConnections implements ControlPlaneConnections {
   }
 
   closeAll(): void {
+    this.#traffic.stop();
     const all = [...this.#connections.values()];
     for (const [index, connection] of all.entries()) {
       const waitMs = (index / all.length) * this.#limits.closeSpreadMs;

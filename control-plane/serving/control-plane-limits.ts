@@ -22,6 +22,8 @@ export interface ControlPlaneLimits extends ConnectionLimits, CallRateLimits, Re
 export const DEFAULT_LIMITS: ControlPlaneLimits = {
   maxConnections: 20_000,
   maxUnverifiedConnections: 1000,
+  newConnectionBurst: 500,
+  newConnectionsPerSecond: 10,
   unverifiedLifetimeMs: 60_000,
   closeGraceMs: 5_000,
   untrustedGraceMs: 1_000,

@@ -11,6 +11,7 @@ import type { UnwrittenReport } from "../../discovery/kubernetes/invalid-object-
  * - `too_many_of_caller`: the oldest of too many of one identity at one address;
  * - `too_much_traffic`: of a caller that sends more than any sidecar would;
  * - `no_longer_trusted`: the root of its certificate was removed, or it was revoked;
+ * - `too_many_new`: of an address that opens them faster than its pods could need;
  * - `too_many`: over the limit of all connections.
  */
 export type RefusedConnection =
@@ -24,6 +25,7 @@ export type RefusedConnection =
   | "too_many_of_caller"
   | "too_much_traffic"
   | "no_longer_trusted"
+  | "too_many_new"
   | "too_many";
 
 /** Whose call was ended or refused. */

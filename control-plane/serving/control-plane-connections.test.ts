@@ -1,0 +1,36 @@
+import { Socket } from "node:net";
+import { expect, it } from "vitest";
+import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
+import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
+import { createControlPlaneConnections } from "./control-plane-connections.ts";
+import { DEFAULT_LIMITS } from "./control-plane-limits.ts";
+import type { RefusedConnection } from "./control-plane-metrics.ts";
+
+/** A socket whose client has this address. */
+function socketFrom(remoteAddress: string): Socket {
+  return Object.defineProperty(new Socket(), "remoteAddress", { value: remoteAddress });
+}
+
+it("an address that opens connections faster than its pods could need is refused, others and this pod are not", async () => {
+  const clock = new FakeClock();
+  const refused: RefusedConnection[] = [];
+  const ignore = (): void => undefined;
+  const metrics = { connectionRefused: (reason: RefusedConnection) => void refused.push(reason) };
+  const connections = createControlPlaneConnections({
+    limits: { ...DEFAULT_LIMITS, newConnectionBurst: 2, newConnectionsPerSecond: 1 },
+    clock,
+    log: new RecordingLogger(),
+    metrics: { ...metrics, callDisplaced: ignore, callRefused: ignore },
+  });
+  const open = (address: string): boolean => {
+    const socket = socketFrom(address);
+    connections.opened(socket);
+    return !socket.destroyed;
+  };
+  expect([1, 2, 3].map(() => open("::ffff:10.0.0.7"))).toEqual([true, true, false]);
+  expect(refused).toEqual(["too_many_new"]);
+  expect(open("10.0.0.8")).toBe(true);
+  expect([1, 2, 3, 4].map(() => open("127.0.0.1"))).toEqual([true, true, true, true]);
+  await clock.advance(1000);
+  expect([1, 2].map(() => open("10.0.0.7"))).toEqual([true, false]);
+});
