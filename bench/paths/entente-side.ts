@@ -3,6 +3,7 @@ import { NO_AUTHORIZATION } from "../../mesh/policy/authorization/authorization.
 import type { Destination, Inbound, ServiceInfo, WorkloadInfo } from "../../mesh/policy/types.ts";
 import type { Clock, Logger } from "../../mesh/runtime.ts";
 import type { CapturedConnection } from "../../proxy/capture/capture-listener.ts";
+import type { ConnectionLimits } from "../../proxy/connections/limits/decide-connection-limits.ts";
 import { observeConnections } from "../../proxy/connections/observe-connections.ts";
 import { createDataPlane } from "../../proxy/create-data-plane.ts";
 import { createProxyMetrics } from "../../proxy/telemetry/proxy-metrics.ts";
@@ -14,17 +15,20 @@ export interface SideDeps {
   readonly secureContexts: SecureContextSource;
   readonly clock: Clock;
   readonly log: Logger;
+  /** @default by the process's descriptors */
+  readonly connectionLimits?: Partial<ConnectionLimits>;
 }
 
 const SERVICE: ServiceInfo = { host: "server.bench.svc.cluster.local", name: "server", namespace: "bench" };
 
 /** What the sidecar's inbound or outbound side does with a connection. */
 export function createSide(job: SideJob, deps: SideDeps): (connection: CapturedConnection) => void {
-  const { secureContexts, clock, log } = deps;
+  const { secureContexts, clock, log, connectionLimits } = deps;
   const metrics = createProxyMetrics({ clock });
   const destination = destinationOf(job);
   const plane = createDataPlane({
     ...{ clock, log, secureContexts, meters: metrics, random: Math.random },
+    ...(connectionLimits !== undefined && { connectionLimits }),
     observer: observeConnections({ log, metrics, clock, identity: () => secureContexts.current()?.identity }),
     discovery: {
       watch: (_target, listener) => {

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { startChild } from "../processes/child.ts";
+import { Forked } from "../processes/forked.ts";
 import { readCpuMs, readMemory, readPeakMb, readResidentMb } from "../processes/process-stats.ts";
-import { Forked } from "./forked.ts";
 import { type ChangeTimes, judgeChanges } from "./judge-changes.ts";
 import { type FromSidecars, machineMs, type PodReplaced, type SeenVersion, type ToSidecars } from "./messages.ts";
 import { type RunningControlPlane, ScaleMesh } from "./scale-mesh.ts";
@@ -109,7 +109,7 @@ async function startSidecars(mesh: ScaleMesh, signal: AbortSignal): Promise<read
   const bounds = Array.from({ length: count + 1 }, (_, index) => Math.floor((index * sidecars) / count));
   return await Promise.all(
     bounds.slice(0, count).map(async (from, index) => {
-      const forked: Sidecars = new Forked("sidecars-process.ts");
+      const forked: Sidecars = new Forked(new URL("sidecars-process.ts", import.meta.url));
       forked.send({ kind: "start", job: mesh.sidecars(from, (bounds[index + 1] ?? sidecars) - from) });
       await forked.next("started", signal);
       return forked;

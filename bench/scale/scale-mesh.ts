@@ -8,8 +8,8 @@ import type { SyncStatus } from "../../control-plane/serving/status-server.ts";
 import { systemClock } from "../../mesh/runtime.ts";
 import { ask } from "../../net/http-fixture.ts";
 import { type Child, startChild } from "../processes/child.ts";
+import { Forked } from "../processes/forked.ts";
 import { findFreePort } from "../processes/free-port.ts";
-import { Forked } from "./forked.ts";
 import { type FromApiServer, machineMs, type SidecarsJob, type ToApiServer } from "./messages.ts";
 import { TRUST_DOMAIN } from "./simulated-sidecar.ts";
 import type { MeshSize } from "./topology.ts";
@@ -22,7 +22,7 @@ export interface RunningControlPlane {
 
 /** A simulated API server with a mesh, and the shipped control plane, which reads it. */
 export class ScaleMesh {
-  readonly apiServer = new Forked<ToApiServer, FromApiServer>("api-server-process.ts");
+  readonly apiServer = new Forked<ToApiServer, FromApiServer>(new URL("api-server-process.ts", import.meta.url));
   readonly size: MeshSize;
   readonly #folder = mkdtempSync(join(tmpdir(), "entente-scale-"));
   readonly #running = new Set<Child>();

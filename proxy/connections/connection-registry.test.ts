@@ -112,6 +112,21 @@ describe("a change of one destination", () => {
 });
 
 describe("a change of trust", () => {
+  it("judges a connection at once that is to carry another request, and the others in their turn", async () => {
+    const { registry, cuts, setTrust } = createSide(BOTH);
+    const opened = Array.from({ length: 100 }, (_, index) => openConnection(`${index}`, peerUnder(BOTH, REVOKED_LEAF)));
+    for (const { connection } of opened) registry.add(connection);
+    const judged = setTrust(revokedIn(BOTH));
+    const last = opened.at(-1)?.connection;
+    if (last === undefined) throw new Error("there are connections");
+    expect(cuts).not.toContain("99 revoked");
+    registry.settle(last);
+    registry.settle(last);
+    expect(cuts.filter((cut) => cut === "99 revoked")).toHaveLength(1);
+    await judged;
+    expect(cuts).toHaveLength(100);
+  });
+
   it("verifies each peer of a withdrawn root once, and ends those that lead to no other", async () => {
     const { registry, cuts, setTrust } = createSide(BOTH);
     for (let index = 0; index < 40; index += 1) {

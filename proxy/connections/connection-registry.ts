@@ -45,6 +45,8 @@ export interface ConnectionRegistry {
   add(connection: OpenConnection): void;
   /** Judges one connection again, after more is known about it. */
   judge(connection: OpenConnection): void;
+  /** Judges a connection now if it still waits for its turn after a change of trust: before it carries another request. */
+  settle(connection: OpenConnection): void;
   list(): readonly OpenConnection[];
   readonly size: number;
   /** Judges the connections of one policy again, after the policy has changed. No certificate is verified. */
@@ -99,6 +101,9 @@ export function createConnectionRegistry(options: RegistryOptions): ConnectionRe
       judge(connection);
     },
     judge,
+    settle(connection) {
+      if (judging.delete(connection)) judgePeer(connection);
+    },
     list: () => [...open],
     get size() {
       return open.size;

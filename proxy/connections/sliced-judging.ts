@@ -19,8 +19,9 @@ export class SlicedJudging<Subject> {
     this.#waiting.add(subject);
   }
 
-  delete(subject: Subject): void {
-    this.#waiting.delete(subject);
+  /** @returns whether it waited. */
+  delete(subject: Subject): boolean {
+    return this.#waiting.delete(subject);
   }
 
   /** Begins at once. Resolves when none waits. */

@@ -195,6 +195,12 @@ export class TrackedConnection implements OpenConnection, CountedConnection, Rel
     if (!this.isOver) this.#registry.judge(this);
   }
 
+  /** Whether it may carry another request; judges it if it waits for that, since a change of trust. */
+  mayCarry(): boolean {
+    if (!this.isOver) this.#registry.settle(this);
+    return !this.isOver;
+  }
+
   /**
    * Starts forwarding with the relay that `start` returns, if the current policy allows the connection. `start` is the
    * first that may write to the other side.

@@ -18,7 +18,7 @@ import type { DialedUpstream } from "../http/upstream/upstream-connection.ts";
 import type { HttpProtocol } from "../messages/http-version.ts";
 import { lazyMeter } from "../telemetry/request-meter.ts";
 import { connectApplication } from "./connect-application.ts";
-import { InboundPlanner } from "./inbound-planner.ts";
+import { CUT_PLAN, InboundPlanner } from "./inbound-planner.ts";
 
 export interface InboundHttpOptions {
   readonly context: HttpContext;
@@ -49,6 +49,8 @@ export interface HttpClient {
   readonly early: Buffer;
   /** Whether the current policy would serve this client the same way. */
   readonly isCurrent: () => boolean;
+  /** Whether it may carry another request: its peer may have been revoked a moment ago. */
+  readonly mayCarry: () => boolean;
   readonly onFault: (fault: RequestFault) => void;
 }
 
@@ -123,6 +125,7 @@ export class InboundHttp {
       ...{ socket, peer, own, port: destination.port, pool, policies, client, report: context },
     });
     return (head) => {
+      if (!served.mayCarry()) return CUT_PLAN;
       const authentication = authenticator.authenticate(head, served);
       return authentication instanceof Promise
         ? authentication.then((late) => planner.plan(head, late))

@@ -207,6 +207,7 @@ class AdmittedArrival implements Undecided<OpenedApplication> {
       policies: this.#policies,
       pathNormalization: () => options.inbound().authorization.pathNormalization,
       isCurrent: this.#isCurrentAs(protocol),
+      mayCarry: () => connection.mayCarry(),
       onFault: ({ code, message }) => connection.reportMalformed(code, message),
     });
   }

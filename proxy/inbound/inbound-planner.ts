@@ -118,6 +118,9 @@ export class InboundPlanner {
   }
 }
 
+/** For a request on a connection that has been cut: it reaches nobody. */
+export const CUT_PLAN: LocalReplyPlan = replyPlan({ reply: { status: 403, flags: "DO", details: "revoked" } });
+
 function replyPlan({ reply, verdict }: Pick<LocalReplyPlan, "reply"> & Partial<RequestJudgement>): LocalReplyPlan {
   return { kind: "local_reply", reply, delayMs: undefined, route: ROUTE, authorization: verdict };
 }

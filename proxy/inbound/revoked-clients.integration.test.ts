@@ -9,6 +9,7 @@ import { hashIssuerName } from "../../mesh/policy/authentication/revocations.ts"
 import type { Revocations } from "../../mesh/policy/types.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
 import { listen } from "../../net/raw-client-fixture.ts";
+import { dialMesh } from "../http/attacks/mesh-tunnel-fixture.ts";
 import { startInboundSide } from "../inbound-side-fixture.ts";
 import { HELLO, MESH_ROOT, meshDestination, revoke, secureContextsOf, WORLD } from "../mesh-identities-fixture.ts";
 import { startOutboundSide } from "../outbound-side-fixture.ts";
@@ -158,6 +159,34 @@ describe("an open connection of a client that is revoked", () => {
     if (kind.opened === "begun" || kind.name === "a tunnel") {
       expect(side.http.logged).toMatchObject([{ flags: "DO", details: "revoked", peer: HELLO }]);
     }
+  });
+});
+
+describe("many open connections of a client that is revoked", () => {
+  /** More than are judged before others have their turn. */
+  const CONNECTIONS = 60;
+  const GET = "GET / HTTP/1.1\r\nHost: world.ns2\r\n\r\n";
+
+  it("serve no request from that moment, not even those that have not been cut yet", async () => {
+    const secureContexts = secureContextsOf(WORLD);
+    const application = await startHoldingApplication(cleanup, "http");
+    const side = await startInboundSide(cleanup, {
+      ...{ mode: "STRICT", applicationPort: application.port, protocol: "http", secureContexts },
+    });
+    const clients: Socket[] = [];
+    for (let index = 0; index < CONNECTIONS; index += 1) {
+      const client = await dialMesh(cleanup, side.port, ["istio-http/1.1", "istio"]);
+      client.write(GET);
+      await once(client, "data");
+      clients.push(client);
+    }
+    expect(application.paths).toHaveLength(CONNECTIONS);
+    // All requests are in the sidecar's sockets before it hears of the revocation.
+    for (const client of clients) client.write(GET);
+    revoke(secureContexts, { identities: [HELLO] });
+    await expect.poll(() => side.registry.size).toBe(0);
+    expect(side.recorder.cuts).toHaveLength(CONNECTIONS);
+    expect(application.paths).toHaveLength(CONNECTIONS);
   });
 });
 

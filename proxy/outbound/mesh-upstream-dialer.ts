@@ -84,7 +84,9 @@ async function dial(
   const { socket, generation } = dialed;
   const wouldBeTheSame = createReuseCheck(lease.current, dialed);
   const isCurrent = (): boolean =>
-    wouldBeTheSame() && (dialed.peer === undefined || options.secureContexts.current()?.generation === generation);
+    tracked.mayCarry() &&
+    wouldBeTheSame() &&
+    (dialed.peer === undefined || options.secureContexts.current()?.generation === generation);
   const { meters, secureContexts, workload } = options;
   const parties = { source: workload(), own: secureContexts.current()?.identity, destination: lease.current() };
   return {

@@ -175,7 +175,10 @@ export class OutboundHttp {
       peer: peer?.identity ?? "",
       idleMs: settingsOf(resolved.current()).idleTimeoutMs ?? idleMsOf(protocol, peer !== undefined),
       cutReason: () => tracked.cutReason,
-      isCurrent: () => wouldBeTheSame() && (peer === undefined || secureContexts.current()?.generation === generation),
+      isCurrent: () =>
+        tracked.mayCarry() &&
+        wouldBeTheSame() &&
+        (peer === undefined || secureContexts.current()?.generation === generation),
       meter: context.meters.requestMeter(facts),
     };
   }

@@ -1,9 +1,12 @@
 import { once } from "node:events";
+import type { Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { formatTaggedSerial, tagOfPodUid } from "../../mesh/identity/pod-tag.ts";
 import type { DeclaredProtocol, UpstreamHttpVersion } from "../../mesh/policy/types.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
 import { readUntil, sendRaw } from "../../net/raw-client-fixture.ts";
+import type { OpenConnection } from "../connections/connection-registry.ts";
+import { FakeRelay } from "../connections/relay-fixture.ts";
 import { type InboundSide, startInboundSide } from "../inbound-side-fixture.ts";
 import { HELLO, meshDestination, revoke, secureContextsOf, WORLD } from "../mesh-identities-fixture.ts";
 import { startOutboundSide } from "../outbound-side-fixture.ts";
@@ -85,6 +88,51 @@ describe("a server that is revoked", () => {
       }
     },
   );
+});
+
+describe("a kept connection to a server that is revoked, behind many others that are judged first", () => {
+  const GET_KEPT = "GET / HTTP/1.1\r\nHost: world.ns2\r\n\r\n";
+
+  it("carries no request from that moment", async () => {
+    const server = await startServer("http", SERIAL_NUMBER);
+    const secureContexts = secureContextsOf(HELLO);
+    const destination = towards([server], "http", "1.1");
+    const { port, registry } = await startOutboundSide(cleanup, { destination, secureContexts });
+    const clients = [connectClient(cleanup, port), connectClient(cleanup, port)];
+    const ask = async (client: Socket): Promise<string> => {
+      client.write(GET_KEPT);
+      return String(await once(client, "data"));
+    };
+    const toServer = () => registry.list().filter(({ peer }) => peer !== undefined);
+    await Promise.all(clients.slice(0, 1).map(ask));
+    const [first] = toServer();
+    if (first === undefined) throw new Error("there is a kept connection");
+    for (let index = 0; index < 300; index += 1) registry.add(connectionTo(first));
+    await Promise.all(clients.map(ask));
+    expect(toServer()).toHaveLength(302);
+    const served = server.paths.length;
+    const [answer] = clients.map(ask);
+    revoke(secureContexts, REVOKED);
+    expect(await answer).toMatch(/^HTTP\/1\.1 503 /);
+    expect(server.paths).toHaveLength(served);
+  });
+
+  function connectionTo({ peer, endpoint }: Pick<OpenConnection, "peer" | "endpoint">): OpenConnection {
+    return {
+      ...{
+        direction: "outbound",
+        stage: "open",
+        client: "",
+        destination: endpoint,
+        endpoint,
+        host: "",
+        peer,
+        rule: "",
+      },
+      ...{ openedAtMs: 0, policyKey: "other", relay: new FakeRelay(), isAllowed: () => true },
+      bytes: () => ({ received: 0, sent: 0 }),
+    };
+  }
 });
 
 describe("an open connection to a server that is revoked", () => {

@@ -1,6 +1,5 @@
 import { type ChildProcess, fork } from "node:child_process";
 import { once } from "node:events";
-import { fileURLToPath } from "node:url";
 
 interface Message {
   readonly kind: string;
@@ -11,9 +10,8 @@ export class Forked<To extends Message, From extends Message> {
   readonly #child: ChildProcess;
   readonly #listeners = new Set<(message: From) => void>();
 
-  /** `program` is relative to this folder. */
-  constructor(program: string) {
-    this.#child = fork(fileURLToPath(new URL(program, import.meta.url)), {
+  constructor(program: URL, args: readonly string[] = []) {
+    this.#child = fork(program, args, {
       stdio: ["ignore", "ignore", "inherit", "ipc"],
     });
     this.#child.on("message", (message: From) => {
