@@ -2,6 +2,7 @@ import { Counter, Gauge, type Registry } from "prom-client";
 import type { Clock } from "../mesh/runtime.ts";
 import type { ChangeOutcome } from "./authority/adopt-files.ts";
 import type { Authority } from "./authority/authority.ts";
+import type { LiveAuthority } from "./authority/live-authority.ts";
 import type { CallerRefusal } from "./workload-auth/authenticate-caller.ts";
 import type { ReviewOutcome } from "./workload-auth/token-review-authenticator.ts";
 
@@ -90,6 +91,8 @@ function registerExpiry(name: string, what: string, { registry, authority, clock
 export interface IdentityMetrics {
   reviewed(outcome: ReviewOutcome): void;
   authorityChanged(outcome: ChangeOutcome): void;
+  /** From now on it is shown whether the stored authority is in force. */
+  watchRefusals(authority: Pick<LiveAuthority, "refusal">): void;
 }
 
 export function createIdentityMetrics(registry: Registry): IdentityMetrics {
@@ -108,5 +111,15 @@ export function createIdentityMetrics(registry: Registry): IdentityMetrics {
   return {
     reviewed: (outcome) => reviews.inc({ outcome }),
     authorityChanged: (outcome) => changes.inc({ outcome }),
+    watchRefusals: (authority) => {
+      new Gauge({
+        name: "entente_authority_refused",
+        help: "Whether the stored certificate authority is refused and an earlier one is in force. Alert on 1.",
+        registers: [registry],
+        collect() {
+          this.set(authority.refusal() === undefined ? 0 : 1);
+        },
+      });
+    },
   };
 }

@@ -33,6 +33,32 @@ describe("a control plane in a cluster", () => {
     expect(revoked).toEqual({ certificates: 0, identities: 0 });
   });
 
+  it("shows what it refuses of what is stored, with the reason, until that is put right", async () => {
+    const cluster = await IdentityCluster.start(cleanup);
+    const { metricsPort, ready } = await startWholeControlPlane(cluster, cleanup);
+    await ready;
+    const objects = cluster.server.cluster;
+    const refused = async (): Promise<readonly string[]> =>
+      JSON.parse((await ask(metricsPort, { path: "/debug/ca" })).body).refused;
+    expect(await refused()).toEqual([]);
+    const metadata = (name: string) => ({ name, namespace: ROOT_NAMESPACE });
+    const data = { "ca-cert.pem": Buffer.from("garbage").toString("base64") };
+    objects.create(KINDS.secrets, { apiVersion: "v1", kind: "Secret", metadata: metadata("cacerts"), data });
+    const state = { apiVersion: "v1", kind: "ConfigMap", metadata: metadata("entente-ca") };
+    objects.create(KINDS.configMaps, { ...state, data: { "revocations.json": "[" } });
+    await until(async () => (await refused()).length === 2);
+    expect(await refused()).toEqual([
+      expect.stringMatching(
+        /^refuses the stored authority.*ca-key\.pem of Secret istio-system\/cacerts is missing.*restore/,
+      ),
+      expect.stringMatching(/^refuses what is stored in entente-ca.*the list of revocations is not JSON/),
+    ]);
+    expect((await ask(metricsPort, { path: "/metrics" })).body).toContain("entente_authority_refused 1");
+    objects.delete(KINDS.secrets, metadata("cacerts"));
+    objects.replace(KINDS.configMaps, { ...state, data: { "revocations.json": "[]" } });
+    await until(async () => (await refused()).length === 0);
+  });
+
   it("says what it waits for, and waits as long as it takes", async () => {
     const cluster = await IdentityCluster.start(cleanup);
     await cluster.server.away();

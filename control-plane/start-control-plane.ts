@@ -1,5 +1,4 @@
 import { Registry } from "prom-client";
-import type { Authority } from "../ca-agent/authority/authority.ts";
 import { type AuthorityStatus, describeRoots } from "../ca-agent/authority/authority-status.ts";
 import { registerIssuingService } from "../ca-agent/issuing-service.ts";
 import { formatSourceStatus, type SourceStatus } from "../discovery/config-source.ts";
@@ -11,7 +10,7 @@ import { createLogLimiter } from "../net/log-limiter.ts";
 import { countSockets, startMemoryRelease } from "../net/memory-release.ts";
 import { startFederation } from "./federation/start-federation.ts";
 import { createIssuing } from "./identity/create-issuing.ts";
-import { type IdentityOptions, startIdentity } from "./identity/start-identity.ts";
+import { describeRefusals, type Identity, type IdentityOptions, startIdentity } from "./identity/start-identity.ts";
 import { startRevocations } from "./identity/start-revocations.ts";
 import { type Rotation, type RotationTuning, startRotation } from "./rotation/start-rotation.ts";
 import { createControlPlaneMetrics, createReportMetrics } from "./serving/control-plane-metrics.ts";
@@ -189,7 +188,7 @@ async function startParts(options: ControlPlaneOptions, deps: PartsDeps): Promis
     cluster:
       options.identity.kind === "kubernetes" ? { ...options.identity, namespace: initial.rootNamespace } : undefined,
   });
-  state.authority = () => describeAuthority(trust, authority, rotation);
+  state.authority = () => describeAuthority(trust, identity, rotation);
   const memory = startMemoryRelease({ clock, log, countConnections: countLoad(server) });
   state.readiness = () => readinessOf(source.status());
   registerSourceAge(registry, source, clock);
@@ -204,8 +203,9 @@ async function startParts(options: ControlPlaneOptions, deps: PartsDeps): Promis
   };
 }
 
-function describeAuthority(trust: TrustSource, authority: Authority, rotation: Rotation): AuthorityStatus {
+function describeAuthority(trust: TrustSource, identity: Identity, rotation: Rotation): AuthorityStatus {
   const { revocations } = trust.current();
+  const { authority } = identity;
   return {
     roots: describeRoots(authority.roots(), authority.signingRoot()),
     rotation: rotation.status() ?? null,
@@ -214,6 +214,7 @@ function describeAuthority(trust: TrustSource, authority: Authority, rotation: R
       identities: revocations?.identities.length ?? 0,
       pods: revocations?.pods?.length ?? 0,
     },
+    refused: describeRefusals(identity),
   };
 }
 

@@ -37,14 +37,19 @@ export async function adoptFiles(
     if (adoption.kind === "adopted") deps.onChange?.("in_force");
     return "in_force";
   } catch (caught) {
-    reportRefused(caught, deps);
+    reportRefused(authority, caught, deps);
     return "refused";
   }
 }
 
-export function reportRefused(caught: unknown, { log, onChange }: Pick<AdoptFilesDeps, "log" | "onChange">): void {
+export function reportRefused(
+  authority: Pick<LiveAuthority, "refuse">,
+  caught: unknown,
+  { log, onChange }: Pick<AdoptFilesDeps, "log" | "onChange">,
+): void {
   onChange?.("refused");
   const { code, message } = MeshError.from(caught);
+  authority.refuse(message);
   log.error(
     { component: "ca-agent", code, reason: message },
     "the changed authority is refused, the old one stays in force",

@@ -14,6 +14,11 @@ export interface AuthorityStatus {
     /** Absent: the control plane is of an earlier version. */
     readonly pods?: number | undefined;
   };
+  /**
+   * What is stored and not in force here, with the reason and the fix: one sentence each. Absent: the control plane is of an
+   * earlier version.
+   */
+  readonly refused?: readonly string[] | undefined;
 }
 
 export interface RootStatus {

@@ -16,6 +16,10 @@ export interface LiveAuthority extends Authority {
    * it has ended so long ago; -Infinity: there is none.
    */
   otherLeavesForMs(): number;
+  /** What is stored is not in force, for this reason, until something is adopted. */
+  refuse(reason: string): void;
+  /** Why what is stored is not in force; undefined: it is. */
+  refusal(): string | undefined;
   /** Forgets a signer that waits for its root to be known. */
   stop(): void;
 }
@@ -44,6 +48,7 @@ class ReplaceableAuthority implements LiveAuthority {
   #inForce: InForce;
   #signingKey: string;
   #activation: Timer | undefined;
+  #refusal: string | undefined;
   /** By `rootKey`: the end of the last leaf, by the monotonic clock: a wall clock that is set changes nothing. */
   readonly #leavesUntilMs = new Map<string, number>();
 
@@ -89,6 +94,7 @@ class ReplaceableAuthority implements LiveAuthority {
     const adoption = decideAdoption(this.#inForce, next, { nowMs, publishMs });
     // What waited was replaced, or its author has taken it back.
     if (adoption.kind !== "refused") this.#activation?.cancel();
+    this.#refusal = adoption.kind === "refused" ? adoption.message : undefined;
     // The stored state may have gone on without a change of what is signed and trusted.
     if (adoption.kind === "unchanged") this.#inForce = { ...this.#inForce, signer: next, rotation: next.rotation };
     if (adoption.kind !== "adopted") return adoption;
@@ -99,6 +105,12 @@ class ReplaceableAuthority implements LiveAuthority {
     if (waitMs > 0) this.#activation = clock.setTimeout(() => this.#activate(next), waitMs);
     return adoption;
   }
+
+  refuse(reason: string): void {
+    this.#refusal = reason;
+  }
+
+  refusal: LiveAuthority["refusal"] = () => this.#refusal;
 
   stop(): void {
     this.#activation?.cancel();

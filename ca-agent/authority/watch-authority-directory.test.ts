@@ -95,12 +95,15 @@ it.each([
   expect(authority.roots()).toEqual([oldRoot.certificate.toString()]);
 });
 
-it("files that are removed change nothing; once restored, later changes are followed", async () => {
+it("files that are removed change nothing, with an alarm; once restored, later changes are followed", async () => {
   unlinkSync(join(folder, "..data"));
+  await follow("contains no authority any more");
   await pass();
+  expect(authority.refusal()).toContain("contains no authority any more: no control plane can start; restore it");
   mount(textsOf({ signer: newRoot, roots: [oldRoot, newRoot] }));
   await follow("the authority has changed");
-  expect(log.find("stays in force")).toEqual([]);
+  expect(log.find("stays in force")).toHaveLength(1);
+  expect(authority.refusal()).toBeUndefined();
 });
 
 it("a change of this process's own comes into force at once", async () => {

@@ -1,6 +1,7 @@
 import { hash } from "node:crypto";
 import { MeshError } from "../../mesh/mesh-error.ts";
 import { WakeUp } from "../../net/wake-up.ts";
+import { CaError } from "../ca-error.ts";
 import { type AdoptFilesDeps, adoptFiles, reportRefused } from "./adopt-files.ts";
 import type { AuthorityFiles } from "./authority-files.ts";
 import type { LiveAuthority } from "./live-authority.ts";
@@ -32,19 +33,27 @@ export function watchAuthorityDirectory(
     const version = describeVersion(found);
     const isNew = version !== seen;
     seen = version;
-    if (!isNew || found === undefined) return;
-    if (found instanceof MeshError) reportRefused(found, deps);
+    if (!isNew) return;
+    if (found === undefined) reportRefused(authority, lostFiles(directory), deps);
+    else if (found instanceof MeshError) reportRefused(authority, found, deps);
     else await adoptFiles(authority, found, deps);
   };
   const follow = async (): Promise<void> => {
     for (;;) {
       await wakeUp.wait(deps.clock, POLL_MS, stop.signal);
       if (stop.signal.aborted) return;
-      await check().catch((caught: unknown) => reportRefused(caught, deps));
+      await check().catch((caught: unknown) => reportRefused(authority, caught, deps));
     }
   };
   void follow();
   return { lookNow: () => wakeUp.wake(), stop: () => stop.abort() };
+}
+
+function lostFiles(directory: string): CaError {
+  return new CaError(
+    "authority_files",
+    `${directory} contains no authority any more: no control plane can start; restore it from a backup`,
+  );
 }
 
 function describeVersion(found: AuthorityFiles | MeshError | undefined): string {

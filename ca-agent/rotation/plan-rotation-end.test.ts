@@ -31,7 +31,7 @@ describe.each([
     {
       name: "stays while a connected sidecar holds none of the other",
       ...{ afterMs: endedMs, evidence: { sidecars: behind } },
-      plan: wait("1 of 10 sidecars are not ready"),
+      plan: wait("1 of 10 sidecars have no certificate of the root that stays; this is waited for until"),
     },
     {
       name: "stays while a connected sidecar does not trust the other",
@@ -39,7 +39,7 @@ describe.each([
       evidence: {
         sidecars: totals({ connected: 10, trusting: byRoot([ready, 9]), holding: byRoot([ready, 10]) }),
       },
-      plan: wait("1 of 10 sidecars are not ready"),
+      plan: wait("1 of 10 sidecars do not trust the root that stays"),
     },
     {
       name: "goes after another week without the last sidecar",

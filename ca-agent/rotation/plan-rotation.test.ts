@@ -128,7 +128,7 @@ describe("a published root", () => {
     {
       name: "waits for the last sidecar",
       ...{ afterMs: DAY_MS - 1, evidence: { sidecars: totals(oneBehind) } },
-      plan: wait("1 of 10 sidecars are not ready; this is waited for until 2030-01-02T00:00:00.000Z"),
+      plan: wait("1 of 10 sidecars do not trust the new root yet; this is waited for until 2030-01-02T00:00:00.000Z"),
     },
     {
       name: "signs after a day without the last sidecar, which a cross-signed certificate helps",
@@ -208,7 +208,9 @@ describe("a published root", () => {
     {
       name: "does not sign while sidecars reject it, until its time is over",
       ...{ afterMs: DAY_MS - 1, evidence: rejectedBy(1) },
-      plan: wait("1 of 10 sidecars reject the new root; 1 of 10 sidecars are not ready; this is waited for until"),
+      plan: wait(
+        "1 of 10 sidecars reject the new root; 1 of 10 sidecars do not trust the new root yet; this is waited for until",
+      ),
     },
     {
       name: "signs after a day though sidecars reject it, or one pod could keep an old root for ever",
@@ -230,7 +232,9 @@ describe("a published root", () => {
     (wrongByMs) => {
       const waiting = { state: PUBLISHED, evidence: { sidecars: totals(oneBehind) }, wrongByMs };
       expect(planFor({ ...waiting, afterMs: LIMITS.publishMs - 1 })).toMatchObject(wait("pods are receiving"));
-      expect(planFor({ ...waiting, afterMs: DAY_MS - 1 })).toMatchObject(wait("1 of 10 sidecars are not ready"));
+      expect(planFor({ ...waiting, afterMs: DAY_MS - 1 })).toMatchObject(
+        wait("1 of 10 sidecars do not trust the new root yet"),
+      );
       expect(planFor({ ...waiting, afterMs: DAY_MS })).toEqual({ kind: "step", to: "signing" });
     },
   );

@@ -97,7 +97,7 @@ function planActivation(state: PublishedState, evidence: RotationEvidence, time:
     return { kind: "wait", reason: "pods are receiving the new root", untilMs: dateOf(limits.publishMs, time) };
   }
   const missing = findMissing(evidence, time, [
-    { counts: evidence.sidecars.trusting, root: state.next.certificatePem },
+    { counts: evidence.sidecars.trusting, root: state.next.certificatePem, lack: "do not trust the new root yet" },
   ]);
   if (missing === undefined) return { kind: "step", to: "signing" };
   const behind = findBehind(evidence.replicas);
@@ -128,8 +128,8 @@ function planEnd(
   const { trusting, holding } = evidence.sidecars;
   const root = current.certificatePem;
   const missing = findMissing(evidence, time, [
-    { counts: trusting, root },
-    { counts: holding, root },
+    { counts: trusting, root, lack: "do not trust the root that stays" },
+    { counts: holding, root, lack: "have no certificate of the root that stays" },
   ]);
   if (missing === undefined) return { kind: "step", to: "steady" };
   return waitFor(missing, { time, limitMs: leavesEndMs + limits.retireLimitMs, to: "steady" });
@@ -182,6 +182,8 @@ interface RequiredRoot {
   readonly counts: ReadonlyMap<string, number>;
   /** PEM. */
   readonly root: string;
+  /** What sidecars do, or lack, that are not counted. */
+  readonly lack: string;
 }
 
 /** What is still missing until all sidecars and control planes are ready for the next phase; undefined: nothing. */
@@ -194,9 +196,11 @@ function findMissing(
   const unready = findUnready(evidence.replicas);
   if (unready !== undefined) return unready;
   if (!isComplete(evidence, time)) return "sidecars are connecting to a control plane that has started";
-  const ready = Math.min(...required.map(({ counts, root }) => counts.get(fingerprintOf(root)) ?? 0));
-  if (ready >= connected) return undefined;
-  return `${connected - ready} of ${connected} sidecars are not ready`;
+  const missing = required.flatMap(({ counts, root, lack }) => {
+    const unready = connected - (counts.get(fingerprintOf(root)) ?? 0);
+    return unready > 0 ? [`${unready} of ${connected} sidecars ${lack}`] : [];
+  });
+  return missing.length === 0 ? undefined : missing.join(", ");
 }
 
 /** Why a control plane may still sign with the other root; undefined: none does. */

@@ -81,14 +81,27 @@ export async function startIdentity(options: IdentityOptions, deps: IdentityDeps
   return options.kind === "files" ? await startFromFiles(options, deps) : await startInCluster(options, deps);
 }
 
+/** What is stored and not in force in this process, with the reason and the fix. */
+export function describeRefusals({ authority, control, lists }: Pick<Identity, "authority" | "control" | "lists">) {
+  const describe = (what: string, reason: string | undefined): readonly string[] =>
+    reason === undefined ? [] : [`${what}: ${reason}`];
+  return [
+    ...describe("refuses the stored authority, and goes on with the one before", authority.refusal()),
+    ...describe("refuses what is stored in entente-ca, and goes on with the state before", control.fault()),
+    ...describe("refuses the revocation lists, and goes on with those before", lists.fault()),
+  ];
+}
+
 async function startFromFiles(
   { caDirectory, jwksFile, tokenIssuer: issuer }: Extract<IdentityOptions, { kind: "files" }>,
   { settings: { trustDomain }, clock, log, registry, onWaiting, signal }: IdentityDeps,
 ): Promise<Identity> {
+  const metrics = createIdentityMetrics(registry);
   const authority = await openAuthority({ directory: caDirectory, trustDomain, clock, log });
+  metrics.watchRefusals(authority);
   const watch = watchAuthorityDirectory(authority, caDirectory, {
     ...{ trustDomain, clock, log, randomBytes },
-    onChange: createIdentityMetrics(registry).authorityChanged,
+    onChange: metrics.authorityChanged,
   });
   const stop = (): void => {
     watch.stop();
@@ -113,11 +126,12 @@ async function startInCluster(
   deps: IdentityDeps,
 ): Promise<Identity> {
   const { settings, clock, random, log, limitLog, registry, signal, onWaiting } = deps;
-  const { reviewed: onReview, authorityChanged: onChange } = createIdentityMetrics(registry);
+  const { reviewed: onReview, authorityChanged: onChange, watchRefusals } = createIdentityMetrics(registry);
   const { trustDomain, rootNamespace: namespace } = settings;
   const shared = { api, clock, random, log, signal };
   const kept = { ...shared, namespace, randomBytes };
   const authority = await startSecretAuthority({ ...kept, trustDomain, onWaiting, onChange, publishMs });
+  watchRefusals(authority);
   const control = await followConfigMapControl({ ...kept, onWaiting });
   startRootDistribution({
     ...shared,

@@ -60,9 +60,9 @@ export async function startStatusServer(options: StatusServerOptions) {
         case "/metrics":
           return await respondToScrape(scrapes, request.remoteAddress);
         case "/debug/syncz":
-          return respondToOperator(request, () => describeSync(options));
+          return respondToOperator(request, () => describeSync(options), readiness);
         case "/debug/ca":
-          return respondToOperator(request, options.authority);
+          return respondToOperator(request, options.authority, readiness);
         default:
           return {
             status: 404,
@@ -85,11 +85,13 @@ function describeSync({ version, proxies, awaitingRestart }: StatusServerOptions
 function respondToOperator(
   { remoteAddress, headers }: LocalHttpRequest,
   describe: () => SyncStatus | AuthorityStatus | undefined,
+  readiness: () => Readiness,
 ): LocalHttpResponse {
   if (!isLoopback(remoteAddress) || !isLocalHost(headers["host"])) {
     return { status: 403, body: "only a client on loopback may request this: use kubectl port-forward\n" };
   }
   const body = describe();
-  if (body === undefined) return { status: 503, body: "the certificate authority is not open yet: /ready says why\n" };
+  if (body === undefined)
+    return { status: 503, body: `the certificate authority is not open yet: ${readiness().text}\n` };
   return { status: 200, contentType: "application/json", body: `${JSON.stringify(body)}\n` };
 }

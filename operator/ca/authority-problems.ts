@@ -18,7 +18,13 @@ const SHOWN_REASONS = 3;
 
 /** What an operator should look at, one sentence each, with the fix. */
 export function findAuthorityProblems(facts: AuthorityFacts): readonly string[] {
-  return [...findUnread(facts), ...findDifferences(facts), ...findTrustProblems(facts), ...findLateRevocations(facts)];
+  return [
+    ...findUnread(facts),
+    ...findRefusals(facts),
+    ...findDifferences(facts),
+    ...findTrustProblems(facts),
+    ...findLateRevocations(facts),
+  ];
 }
 
 function findUnread({ replicas }: AuthorityFacts): readonly string[] {
@@ -27,6 +33,16 @@ function findUnread({ replicas }: AuthorityFacts): readonly string[] {
     const failed = [page, authority].find(({ kind }) => kind === "failed");
     return failed?.kind === "failed" ? [`${pod}: ${failed.reason}`] : [];
   });
+}
+
+/** Each reason once, with all control planes that have it. */
+function findRefusals({ replicas }: AuthorityFacts): readonly string[] {
+  const refused = replicas.flatMap(({ pod, authority }) =>
+    authority.kind === "read" ? (authority.refused ?? []).map((reason) => ({ pod, reason })) : [],
+  );
+  return [...Map.groupBy(refused, ({ reason }) => reason)].map(
+    ([reason, same]) => `${same.map(({ pod }) => pod).join(", ")} ${reason}`,
+  );
 }
 
 /** All replicas follow one stored state: a difference that stays means that one cannot read it. */

@@ -74,7 +74,12 @@ describe("the report of the certificate authority", () => {
     const answered = authority({ rotation: { ...STEADY, requestId: "r1" } });
     expect(report([replica("istiod-a")], control).request).toMatchObject({ requestId: "r1", isAnswered: false });
     expect(report([replica("istiod-a", answered)], control).request).toMatchObject({ isAnswered: true });
-    expect(text([replica("istiod-a")], control)).toContain(`requested at ${at(-1)}, and not begun yet`);
+    expect(text([replica("istiod-a")], control)).toContain(`; requested at ${at(-1)}, and not begun yet`);
+    const withdrawing = authority({ rotation: { ...STEADY, phase: "withdrawing", rolledBack: "requested" } });
+    expect(text([replica("istiod-a", withdrawing)], control)).toContain(
+      `; another one was requested at ${at(-1)}, it begins when this one is over`,
+    );
+    expect(text([replica("istiod-a", rotating("signing"))], control)).toContain("this one answers it");
     expect(report([replica("istiod-a")])).not.toHaveProperty("request");
   });
 });
@@ -120,6 +125,13 @@ describe("what needs attention", () => {
       name: "a certificate's root is not trusted any more",
       replicas: [replica("istiod-a", authority(), [proxy("a", certificateOf("EE:EE"))])],
       problem: "a.ns1: has a certificate of a root that is not trusted any more",
+    },
+    {
+      name: "control planes refuse what is stored, once for all of them",
+      replicas: ["istiod-a", "istiod-b"].map((name) =>
+        replica(name, authority({ refused: ["refuses it: add the root"] })),
+      ),
+      problem: "istiod-a.istio-system, istiod-b.istio-system refuses it: add the root",
     },
     {
       name: "proxies do not accept the trust bundle",

@@ -12,12 +12,22 @@ export interface AuthorityReport {
   readonly rotation: RotationStatus | null;
   /** The last request to replace the root; absent: there never was one. */
   readonly request?: RotationRequest & { readonly isAnswered: boolean };
+  /** The proxies that a rotation waits for, `POD.NAMESPACE`. */
+  readonly unready: readonly string[];
   readonly proxies: ProxyCounts;
   readonly leaves: LeafCounts;
   readonly revocations: RevocationCounts;
-  readonly controlPlanes: readonly { readonly pod: string; readonly error?: string }[];
+  readonly controlPlanes: readonly ControlPlaneRow[];
   /** What needs attention, one sentence each. */
   readonly problems: readonly string[];
+}
+
+export interface ControlPlaneRow {
+  readonly pod: string;
+  /** Why it could not be asked. */
+  readonly error?: string;
+  /** What is stored and not in force there, with the reason and the fix. */
+  readonly refused?: readonly string[];
 }
 
 export interface RootRow extends RootStatus {
@@ -65,12 +75,14 @@ export function createAuthorityReport(input: AuthorityReportInput): AuthorityRep
   const rotation = authorities.find((authority) => authority.rotation !== null)?.rotation ?? null;
   const roots = countRoots(authorities, proxies);
   const revocations = countRevocations(control, authorities, nowMs);
+  const found = findAuthorityProblems({ replicas, proxies, revocations, nowMs });
   return {
     roots,
     rotation,
     ...(control.rotation && {
       request: { ...control.rotation, isAnswered: isAnswered(control.rotation, authorities) },
     }),
+    unready: rotation === null ? [] : findUnready(rotation, roots, proxies),
     proxies: {
       connected: proxies.length,
       withBundle: proxies.filter(({ proxy }) => proxy.trustedRoots !== null).length,
@@ -79,8 +91,9 @@ export function createAuthorityReport(input: AuthorityReportInput): AuthorityRep
     revocations,
     controlPlanes: replicas.map(describeReplica),
     problems: [
-      ...(controlFault === undefined ? [] : [controlFault]),
-      ...findAuthorityProblems({ replicas, proxies, revocations, nowMs }),
+      // The control planes say the same, with what they do.
+      ...(controlFault === undefined || found.some((problem) => problem.includes(controlFault)) ? [] : [controlFault]),
+      ...found,
     ],
   };
 }
@@ -146,5 +159,22 @@ function countRevocations(
 
 function describeReplica({ pod, page, authority }: AuthorityReplica): AuthorityReport["controlPlanes"][number] {
   const failed = [page, authority].find(({ kind }) => kind === "failed");
-  return { pod, ...(failed?.kind === "failed" && { error: failed.reason }) };
+  const refused = authority.kind === "read" ? (authority.refused ?? []) : [];
+  return { pod, ...(failed?.kind === "failed" && { error: failed.reason }), ...(refused.length > 0 && { refused }) };
+}
+
+/** In `published` all must trust the root that does not sign yet; then all need a certificate of the one that signs. */
+function findUnready(
+  { phase }: RotationStatus,
+  roots: readonly RootRow[],
+  proxies: readonly ConnectedProxy[],
+): readonly string[] {
+  const idle = roots.filter(({ isSigning }) => !isSigning).map(({ fingerprint }) => fingerprint);
+  const signing = roots.filter(({ isSigning }) => isSigning).map(({ fingerprint }) => fingerprint);
+  const isReady = ({ proxy: { trustedRoots, certificate } }: ConnectedProxy): boolean => {
+    if (phase === "published") return idle.every((root) => trustedRoots?.includes(root) === true);
+    return signing.some((root) => trustedRoots?.includes(root) === true && certificate?.rootFingerprint === root);
+  };
+  const unready = phase === "steady" ? [] : proxies.filter((one) => !isReady(one));
+  return unready.map(({ proxy }) => `${proxy.pod}.${proxy.namespace}`).toSorted();
 }

@@ -19,8 +19,10 @@ export function formatAuthority(report: AuthorityReport, shown: Shown): string {
   ]);
   const facts = formatTable([
     ["Rotation:", printable(formatRotation(report, shown.nowMs))],
+    ...(report.unready.length === 0 ? [] : [["Not ready:", formatUnready(report)]]),
     ["Certificates:", formatLeaves(report, shown.nowMs)],
     ["Revoked:", formatRevoked(report)],
+    ["Control planes:", formatControlPlanes(report, shown)],
   ]);
   const problems = report.problems.map((problem) => `${shown.palette.bad("problem")}: ${printable(problem)}\n`);
   return `${report.roots.length === 0 ? "" : `${table}\n`}${facts}${problems.length === 0 ? "" : `\n${problems.join("")}`}`;
@@ -42,17 +44,43 @@ function formatRoot(root: RootRow, { proxies }: AuthorityReport, { nowMs, palett
   ];
 }
 
+const SHOWN_NAMES = 5;
+
+function formatUnready({ unready }: AuthorityReport): string {
+  const more = unready.length > SHOWN_NAMES ? ` and ${unready.length - SHOWN_NAMES} more (all with -o json)` : "";
+  return `${printable(unready.slice(0, SHOWN_NAMES).join(", "))}${more}`;
+}
+
+function formatControlPlanes({ controlPlanes }: AuthorityReport, { palette }: Shown): string {
+  const failed = controlPlanes.filter(({ error }) => error !== undefined).length;
+  const refusing = controlPlanes.filter(({ refused }) => refused !== undefined).length;
+  return [
+    String(controlPlanes.length),
+    ...(failed === 0 ? [] : [palette.bad(`${failed} cannot be asked`)]),
+    ...(refusing === 0 ? [] : [palette.bad(`${refusing} with an earlier state in force than the stored one`)]),
+  ].join(", ");
+}
+
 function formatRotation({ rotation, request, roots }: AuthorityReport, nowMs: number): string {
   if (rotation === null) return roots.length === 0 ? "unknown" : "by the operator, whose own the root is";
   const rolledBack = rotation.rolledBack === null ? "" : `; the last one was rolled back: ${rotation.rolledBack}`;
   return `${describePhase(rotation, nowMs)}${rolledBack}${formatRequest(rotation.phase, request)}`;
 }
 
+/** When a request to rotate is carried out. */
+const WHEN: Readonly<Record<RotationStatus["phase"], string>> = {
+  steady: "and not begun yet",
+  published: "this one answers it",
+  signing: "this one answers it",
+  withdrawing: "it begins when this one is over",
+};
+
 /** That to go back has come too late where no rotation is in progress. */
 function formatRequest(phase: RotationStatus["phase"], request: AuthorityReport["request"]): string {
   if (request === undefined || request.isAnswered) return "";
   const { kind = "rotate", requestedAt } = request;
-  if (kind === "rotate") return `; requested at ${requestedAt}, and not begun yet`;
+  if (kind === "rotate")
+    return `; ${phase === "steady" ? "" : "another one was "}requested at ${requestedAt}, ${WHEN[phase]}`;
   return phase === "steady" ? "" : `; to go back was requested at ${requestedAt}`;
 }
 

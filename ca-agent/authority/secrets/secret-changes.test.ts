@@ -60,8 +60,10 @@ describe("a Secret that changes", () => {
     await harness.pass(60_000);
     expect(log.find("the old one stays in force")).toHaveLength(1);
     expect(authority.roots()).toEqual([rootPem(oldRoot)]);
+    expect(authority.refusal()).toContain(reason);
     harness.put(PLUGGED, bothTexts);
     await harness.follow("the authority has changed");
+    expect(authority.refusal()).toBeUndefined();
   });
 
   it("is not followed on the other Secret's changes", async () => {

@@ -100,7 +100,7 @@ class SecretFollower {
         if (isKnown && !this.#options.signal.aborted) await this.#follow();
       })
       // An unexpected fault must not end the following.
-      .catch((caught: unknown) => reportRefused(caught, this.#options));
+      .catch((caught: unknown) => reportRefused(this.#authority, caught, this.#options));
   }
 
   async #follow(): Promise<void> {
@@ -115,7 +115,7 @@ class SecretFollower {
       const outcome = await adoptFiles(this.#authority, readAuthoritySecret(chosen), this.#options);
       if (outcome === "in_force") this.#inForce = chosen;
     } catch (caught) {
-      reportRefused(caught, this.#options);
+      reportRefused(this.#authority, caught, this.#options);
     }
   }
 
@@ -129,7 +129,9 @@ class SecretFollower {
     const isNew = this.#handled !== LOST;
     this.#handled = LOST;
     if (this.#inForce.metadata.name !== SELF_SIGNED_SECRET) {
-      if (isNew) log.error({ component: "ca-agent", from }, `${from} was deleted: ${PLUGGED_IN_FIX}`);
+      const reason = `${from} was deleted: ${PLUGGED_IN_FIX}`;
+      if (isNew) log.error({ component: "ca-agent", from }, reason);
+      this.#authority.refuse(reason);
       return;
     }
     try {
@@ -139,6 +141,7 @@ class SecretFollower {
     } catch (caught) {
       if (signal.aborted) return;
       const { code, message } = MeshError.from(caught);
+      this.#authority.refuse(`${from} was deleted, and cannot be stored again: ${message}`);
       if (isNew)
         log.error({ component: "ca-agent", code, reason: message }, `${from} was deleted and is not restored yet`);
       clock.setTimeout(() => this.#check(), RETRY_MS);

@@ -98,6 +98,7 @@ describe("an etcd that is restored from before the rotation", () => {
     expect(refusal).toContain("an earlier state than the one in force, as from a restored backup");
     expect(refusal).toContain("add it");
     expect(inForce(replica)).toEqual(before);
+    expect(replica.authority.refusal()).toMatch(/^authority_root_lost: Secret istio-system\/istio-ca-secret: .*add it/);
   });
 
   it("is followed once the new root was added to the bundle: both are trusted", async () => {
@@ -112,6 +113,7 @@ describe("an etcd that is restored from before the rotation", () => {
     harness.put(OWN, { "ca-cert.pem": certificate, "ca-key.pem": key, "root-cert.pem": certificate + next });
     while (replica.authority.roots().length < 2) await harness.pass(100);
     expect(replica.authority.roots()).toEqual([certificate, next]);
+    expect(replica.authority.refusal()).toBeUndefined();
     // A control plane that starts now agrees.
     harness.publish(certificate, next);
     expect((await harness.start()).authority.roots()).toEqual([certificate, next]);
