@@ -172,6 +172,11 @@ function rotatingRoots(state: RotationState): readonly string[] {
   }
 }
 
+/** The roots, PEM, of which leaves may be valid: they must stay trusted. The one that signs first. */
+export function leavesOf(state: RotationState): readonly string[] {
+  return state.kind === "published" ? [state.current.certificatePem] : rotatingRoots(state);
+}
+
 /** SHA-256 of a certificate, as `X509Certificate.fingerprint256`. */
 export function fingerprintOf(pem: string): string {
   return new X509Certificate(pem).fingerprint256;

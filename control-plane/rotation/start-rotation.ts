@@ -23,6 +23,7 @@ import type { Clock, Logger, Random } from "../../mesh/runtime.ts";
 import { WakeUp } from "../../net/wake-up.ts";
 import { whenAborted } from "../../net/when-aborted.ts";
 import { countSidecars } from "./count-sidecars.ts";
+import { OwnState } from "./own-state.ts";
 import { REPLICA_TIMES, type ReplicaLeases, type ReplicaTimes, startReplicaLeases } from "./replica-leases.ts";
 import { createRotationMetrics } from "./rotation-metrics.ts";
 
@@ -177,6 +178,7 @@ class RotationPart {
     const { authority, authorityStore: store, clock, signal, log } = this.#options;
     const wakeUp = new WakeUp();
     const unsubscribe = authority.subscribe(() => wakeUp.wake());
+    const own = new OwnState({ ...this.#options, store });
     let revision = authority.revision();
     let reported = "";
     while (!signal.aborted) {
@@ -185,11 +187,13 @@ class RotationPart {
         this.#state = stored.kind === "root" ? stored.state : undefined;
         // From now on its time counts, should this process become the leader.
         if (this.#state !== undefined) this.#phases.phaseMs(this.#state);
+        await own.compare(stored);
         reported = "";
       } catch (caught) {
         const { code, message } = MeshError.from(caught);
         const fields = { component: "control-plane", code, reason: message };
-        if (code !== reported && !signal.aborted) log.warn(fields, "the state of the root's rotation cannot be read");
+        if (code !== reported && !signal.aborted)
+          log.warn(fields, "the state of the root's rotation cannot be read or stored");
         reported = code;
       }
       if (authority.revision() !== revision) onRevision();

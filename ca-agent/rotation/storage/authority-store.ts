@@ -6,7 +6,8 @@ import type { RotationState } from "../rotation-state.ts";
 export interface AuthorityStore {
   read(): Promise<StoredAuthority>;
   /**
-   * Replaces a state by the next one, whose revision is one higher, if nothing else was stored in between. After an error
+   * Replaces a state by one with a higher revision, the next or, after a restored backup, a later one, if nothing else was stored
+   * in between. After an error
    * it is unknown which of the two is stored; never half of one. Rejects with `authority_version` if a later version of this
    * program has stored the present one.
    */

@@ -106,7 +106,7 @@ class DirectorySwap {
 
   async run(expected: StoredRoot, next: RotationState): Promise<"stored" | "conflict"> {
     const { directory } = this.#options;
-    if (next.revision !== expected.state.revision + 1) throw new TypeError(`revision ${next.revision} does not follow`);
+    if (next.revision <= expected.state.revision) throw new TypeError(`revision ${next.revision} does not follow`);
     const present = await readStored(directory);
     if (present.kind !== "root" || present.version !== expected.version) return "conflict";
     requireOwnVersion(present, directory);

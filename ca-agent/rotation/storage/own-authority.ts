@@ -11,7 +11,7 @@ import type { RootPair } from "../../authority/self-signed-root.ts";
 import { CaError } from "../../ca-error.ts";
 import { LaterVersionError } from "../../control/document-version.ts";
 import { splitCertificates } from "../../x509/pem.ts";
-import { fingerprintOf, type RotationState } from "../rotation-state.ts";
+import { fingerprintOf, leavesOf, type RotationState } from "../rotation-state.ts";
 import { NAMES, OWN_FILE_NAMES, ROTATION_FILE_NAMES } from "./own-file-names.ts";
 import { parseRotationRecord, type RotationRecord } from "./rotation-record.ts";
 
@@ -51,17 +51,8 @@ export function readOwnAuthority(found: FileTexts): AuthorityFiles | undefined {
 }
 
 function markOf(state: RotationState): RotationMark {
-  const { revision, current } = state;
-  const mark = { revision, leavesOf: [current.certificatePem], dropped: state.dropped };
-  switch (state.kind) {
-    case "steady":
-    case "published":
-      return mark;
-    case "signing":
-      return { ...mark, leavesOf: [...mark.leavesOf, state.previous.certificatePem] };
-    case "withdrawing":
-      return { ...mark, leavesOf: [...mark.leavesOf, state.leavingPem] };
-  }
+  const { revision, dropped } = state;
+  return { revision, leavesOf: leavesOf(state), dropped };
 }
 
 /** An authority that has never been rotated: of this version, an earlier one, Istio, or an operator. */
