@@ -101,6 +101,19 @@ describe("the state of a proxy", () => {
     expect(others).toEqual([]);
   });
 
+  it("is not hidden by a proxy that claims the pod's name from another address", async () => {
+    const forged = proxy("web", { address: "10.0.0.66", version: "forged", connectedSince: ago(120) });
+    const rows = report(await read(replica("istiod-a", proxy("web")), replica("istiod-b", forged)), "web");
+    expect(rows.map(({ pod, version }) => [pod, version])).toEqual([
+      ["web.ns1", "0.1.0"],
+      ["web.ns1", "forged"],
+    ]);
+    expect(rows.map(({ problem }) => problem)).toEqual([
+      expect.stringContaining("10.0.0.1 and 10.0.0.66"),
+      expect.stringContaining("10.0.0.1 and 10.0.0.66"),
+    ]);
+  });
+
   it("is uncertain if a replica cannot be asked, and the replica's reason is shown", async () => {
     const replicas = await read(replica("istiod-a"), { name: "istiod-b" }, { name: "istiod-c", body: "{}" });
     const rows = report(replicas, "web");

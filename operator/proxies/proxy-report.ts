@@ -45,10 +45,17 @@ export interface ProxyPod {
 
 /** An acknowledgement takes milliseconds: this long, and something is wrong. */
 const BEHIND_LIMIT_MS = 15_000;
+/** The control plane notices within half a minute that a pod has vanished. */
+const SETTLED_MS = 60_000;
 
 /** All proxies, those that need attention first. With an unread replica, a missing proxy may be connected there. */
 export function createProxyReport({ replicas, pods, nowMs }: ProxyReportInput): readonly ProxyRow[] {
-  const connected = connectedProxies(replicas).map((one) => rowOfProxy(one, nowMs));
+  const proxies = connectedProxies(replicas);
+  const addresses = settledAddresses(proxies, nowMs);
+  const connected = proxies.map((one) => {
+    const problem = describeAddresses(addresses.get(nameOf(one.proxy)) ?? []);
+    return { ...rowOfProxy(one, nowMs), ...(problem !== undefined && { problem }) };
+  });
   const known = new Set(connected.map(({ pod }) => pod));
   const isComplete = replicas.every(({ page }) => page.kind === "read");
   const missing = pods.filter(({ name, namespace }) => !known.has(`${name}.${namespace}`));
@@ -57,12 +64,28 @@ export function createProxyReport({ replicas, pods, nowMs }: ProxyReportInput): 
   );
 }
 
+/** By the pod that they name. A pod that is replaced under its name has another address, and the old stream may last a while. */
+function settledAddresses(proxies: readonly ConnectedProxy[], nowMs: number): ReadonlyMap<string, readonly string[]> {
+  const settled = proxies.filter(({ proxy }) => nowMs - Date.parse(proxy.connectedSince) > SETTLED_MS);
+  const byPod = Map.groupBy(settled, ({ proxy }) => nameOf(proxy));
+  return new Map([...byPod].map(([pod, own]) => [pod, own.map(({ proxy }) => proxy.address)]));
+}
+
+function describeAddresses(addresses: readonly string[]): string | undefined {
+  if (addresses.length < 2) return undefined;
+  return `proxies at ${addresses.toSorted().join(" and ")} name this pod: one of them is another pod of the same account`;
+}
+
+function nameOf({ pod, namespace }: ConnectedProxy["proxy"]): string {
+  return `${pod}.${namespace}`;
+}
+
 function rowOfProxy({ proxy, controlPlane }: ConnectedProxy, nowMs: number): ProxyRow {
-  const { namespace, pod, identity, version, connectedSince, lastSent, lastAcknowledged, rejections } = proxy;
+  const { identity, version, connectedSince, lastSent, lastAcknowledged, rejections } = proxy;
   const state = stateOf(proxy);
   const problem = problemOf(proxy, state, nowMs);
   return {
-    pod: `${pod}.${namespace}`,
+    pod: nameOf(proxy),
     ...{ state, version, controlPlane, identity, connectedSince, rejections },
     ...(lastSent === null ? {} : { lastSent }),
     ...(lastAcknowledged === null ? {} : { lastAcknowledged }),
