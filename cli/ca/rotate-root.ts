@@ -1,10 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
+import type { AuthorityStatus } from "../../ca-agent/authority/authority-status.ts";
 import type { RotationRequest } from "../../ca-agent/control/control-state.ts";
 import { systemClock } from "../../mesh/runtime.ts";
+import { findUnread } from "../../operator/ca/authority-problems.ts";
 import { readAuthorities } from "../../operator/ca/authority-report.ts";
 import { type FollowedRequest, followRotation } from "../../operator/ca/follow-rotation.ts";
 import { type RotationKind, requestRotation } from "../../operator/ca/request-rotation.ts";
+import { OperatorError } from "../../operator/operator-error.ts";
 import { printable } from "../../operator/text/palette.ts";
 import type { CommandContext } from "../command.ts";
 import { parseDuration } from "../option-values.ts";
@@ -26,13 +29,22 @@ export async function rotateRoot(values: RotateOptionValues, context: CommandCon
   const timeoutMs = timeout === undefined ? undefined : parseDuration(timeout, "--timeout");
   const kind = isBack ? "roll_back" : "rotate";
   return await withCaMesh(values, context, async (mesh) => {
-    const authorities = readAuthorities(await mesh.readReplicas(context.signal));
+    const authorities = await readSomeAuthority(mesh, context.signal);
     const requested = await requestRotation(mesh.store, authorities, createRequest(kind));
     if (!isJson) context.stdout(requested.isNew ? REQUESTED[kind] : JOINED);
     if (wait) return await follow(mesh, { kind, ...requested, timeoutMs, isJson }, context);
     context.stdout(isJson ? formatJson(requested) : FOLLOW_IT);
     return 0;
   });
+}
+
+/** Of at least one control plane: what a rotation means is not known otherwise. */
+async function readSomeAuthority({ readReplicas }: CaMesh, signal: AbortSignal): Promise<readonly AuthorityStatus[]> {
+  const replicas = await readReplicas(signal);
+  const authorities = readAuthorities(replicas);
+  if (authorities.length > 0) return authorities;
+  const reasons = findUnread({ replicas }).join("; ");
+  throw new OperatorError("not_possible", `nothing was requested: no control plane says what its root is: ${reasons}`);
 }
 
 function createRequest(kind: RotationKind): RotationRequest {

@@ -27,7 +27,8 @@ export function findAuthorityProblems(facts: AuthorityFacts): readonly string[] 
   ];
 }
 
-function findUnread({ replicas }: AuthorityFacts): readonly string[] {
+/** The control planes that could not be asked, each with the reason; or that there is none. */
+export function findUnread({ replicas }: Pick<AuthorityFacts, "replicas">): readonly string[] {
   if (replicas.length === 0) return ["there is no control plane: is it installed in this namespace (-i)?"];
   return replicas.flatMap(({ pod, page, authority }) => {
     const failed = [page, authority].find(({ kind }) => kind === "failed");
