@@ -5,6 +5,7 @@ import type { KubernetesObject } from "../../../kubernetes/kubernetes-api.ts";
 import type { AuthorityReport } from "../../../operator/ca/authority-report.ts";
 import type { CertificatesReport } from "../../../operator/certificates/certificates-report.ts";
 import { runEntente } from "./installation.ts";
+import { killContainer } from "./kill-container-fixture.ts";
 import { getObjects, kubectl, runKubectl, SYSTEM } from "./kubectl-fixture.ts";
 
 export const AUTHORITY_SECRET = "istio-ca-secret";
@@ -36,9 +37,10 @@ export async function readAuthoritySecret(): Promise<KubernetesObject> {
   };
 }
 
-/** Puts all of the Secret back, as a restored backup of etcd does: `kubectl apply` would merge both. */
-export async function replaceAuthoritySecret(secret: KubernetesObject): Promise<void> {
-  await kubectl(["replace", "-f", "-"], { input: JSON.stringify(secret) });
+/** Where the rotation of the root stands, as it is stored. A phase may be shorter than the start of a command. */
+export async function storedPhase(): Promise<string> {
+  const record = dataOf(await readAuthoritySecret())["rotation.json"];
+  return record === undefined ? "steady" : JSON.parse(Buffer.from(record, "base64").toString()).kind;
 }
 
 /** The roots that the pods of a namespace mount, by SHA-256. */
@@ -64,18 +66,28 @@ export async function readCertificates(namespace: string, pod: string): Promise<
   return JSON.parse(stdout);
 }
 
-/** The pod of the control plane that takes the steps of a rotation. */
-export async function rotationLeader(): Promise<string> {
+/** The process that takes the steps of a rotation: `POD_…`; empty while there is none. */
+async function rotationLeader(): Promise<string> {
   const [lease] = await getObjects("lease", "entente-root-rotation", "-n", SYSTEM);
   const { holderIdentity = "" }: { readonly holderIdentity?: string } = JSON.parse(JSON.stringify(lease?.["spec"]));
-  // What follows names one process of the pod.
-  return holderIdentity.split("_", 1).join();
+  return holderIdentity;
 }
 
-/** Deletes the leader's pod, and waits until another one has taken its place. */
-export async function replaceRotationLeader(timeoutMs: number): Promise<void> {
+/** Ends the leader's process, and waits until another one has taken its place. @param end gets the name of its pod */
+async function replaceLeader(end: (pod: string) => Promise<unknown>, timeoutMs: number): Promise<void> {
   const leader = await rotationLeader();
-  await kubectl(["delete", "pod", leader, "-n", SYSTEM]);
+  await end(leader.split("_", 1).join());
   const isReplaced = async () => !["", leader].includes(await rotationLeader());
   await expect.poll(isReplaced, { timeout: timeoutMs, interval: 500 }).toBe(true);
+}
+
+/** Deletes the leader's pod, whose process can end in order. */
+export async function deleteRotationLeader(timeoutMs: number): Promise<void> {
+  await replaceLeader((pod) => kubectl(["delete", "pod", pod, "-n", SYSTEM]), timeoutMs);
+}
+
+/** Kills the leader's process by SIGKILL. @param killerNamespace where a pod may share its node's processes */
+export async function killRotationLeader(killerNamespace: string, timeoutMs: number): Promise<void> {
+  const container = "control-plane";
+  await replaceLeader((pod) => killContainer({ namespace: SYSTEM, pod, container }, killerNamespace), timeoutMs);
 }

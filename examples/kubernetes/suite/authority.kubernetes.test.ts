@@ -1,13 +1,8 @@
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { type MintedCertificate, mintRoot } from "../../../mesh/identity/mint-certificate-fixture.ts";
-import {
-  dataOf,
-  publishedRoots,
-  readAuthoritySecret,
-  readCertificates,
-  requireOwnAuthority,
-} from "./authority-fixture.ts";
-import { apply, awaitRollout, kubectl, podNames, SYSTEM } from "./kubectl-fixture.ts";
+import { ownRoot, plugIn, unplug } from "./authority-edits-fixture.ts";
+import { publishedRoots, readCertificates, requireOwnAuthority } from "./authority-fixture.ts";
+import { awaitRollout, kubectl, podNames, SYSTEM } from "./kubectl-fixture.ts";
 import { createWorld, type World } from "./world-fixture.ts";
 
 const SOON = { timeout: 60_000, interval: 500 };
@@ -23,33 +18,9 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await kubectl(["delete", "secret", "cacerts", "-n", SYSTEM, "--ignore-not-found"]);
+  await unplug();
   await mesh?.remove();
 });
-
-interface Pem {
-  readonly certificate: string;
-  readonly key: string;
-}
-
-async function ownAuthority(): Promise<Pem> {
-  const data = dataOf(await readAuthoritySecret());
-  const read = (name: string): string => Buffer.from(data[name] ?? "", "base64").toString();
-  return { certificate: read("ca-cert.pem"), key: read("ca-key.pem") };
-}
-
-async function plugIn({ certificate, key }: Pem, roots: readonly string[]): Promise<void> {
-  const texts = {
-    "ca-cert.pem": certificate,
-    "ca-key.pem": key,
-    "root-cert.pem": roots.join(""),
-    "cert-chain.pem": certificate,
-  };
-  const data = Object.fromEntries(
-    Object.entries(texts).map(([name, text]) => [name, Buffer.from(text).toString("base64")]),
-  );
-  await apply([{ apiVersion: "v1", kind: "Secret", metadata: { name: "cacerts", namespace: SYSTEM }, data }]);
-}
 
 async function countPublishedRoots(): Promise<number> {
   return (await publishedRoots(mesh.namespace)).length;
@@ -73,18 +44,18 @@ async function newChainLength(): Promise<number> {
 it("the mesh moves to its operator's authority and back while it runs, and no request fails", {
   timeout: ROTATION_MS,
 }, async () => {
-  const own = await ownAuthority();
+  const { pem, keyPem } = await ownRoot();
   const root: MintedCertificate = mintRoot({ commonName: "operator" });
   const signer = mintRoot({ commonName: "operator signer", issuer: root });
-  const roots = [own.certificate, root.pem];
+  const roots = [pem, root.pem];
   const result = await mesh.client.loadWhile({ url: mesh.url }, async () => {
-    await plugIn({ certificate: signer.pem, key: signer.keyPem }, roots);
+    await plugIn({ certificate: signer.pem, key: signer.keyPem, roots });
     await expect.poll(countPublishedRoots, SOON).toBe(2);
     await expect.poll(signsWithNewRoot, PUBLISHED).toBe(true);
     await expect.poll(newChainLength, SOON).toBe(2);
-    await plugIn(own, roots);
+    await plugIn({ certificate: pem, key: keyPem, roots });
     await expect.poll(newChainLength, SOON).toBe(1);
-    await kubectl(["delete", "secret", "cacerts", "-n", SYSTEM]);
+    await unplug();
     await expect.poll(countPublishedRoots, SOON).toBe(1);
   });
   expect(result.failures).toEqual({});

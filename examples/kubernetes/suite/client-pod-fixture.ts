@@ -3,6 +3,7 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import type { KubernetesObject } from "../../../kubernetes/kubernetes-api.ts";
 import { apply, awaitRollout, kubectl, podNames, runKubectl } from "./kubectl-fixture.ts";
 
 /** What came back of one request. */
@@ -56,6 +57,10 @@ export interface HoldJob {
   readonly kind: "request" | "grpc" | "tcp";
   readonly host: string;
   readonly port: number;
+  /** A TCP stream of a client without a sidecar is sent in mutual TLS with this certificate, PEM. @default plaintext */
+  readonly certificate?: string;
+  /** PEM. */
+  readonly key?: string;
 }
 
 export interface HeldExchange {
@@ -70,7 +75,7 @@ export interface HeldExchange {
 export const APPLICATION_USER = { runAsUser: 65_532, runAsGroup: 65_532 };
 
 /** A Deployment of one pod that waits. Its image is the one under test: it contains Node. */
-export async function createClient(namespace: string, name: string): Promise<ClientPod> {
+export function clientDeployment(namespace: string, name: string): KubernetesObject {
   const labels = { app: name };
   const container = {
     name: "client",
@@ -78,18 +83,21 @@ export async function createClient(namespace: string, name: string): Promise<Cli
     command: ["node", "-e", "process.once('SIGTERM', () => process.exit()); setInterval(() => {}, 1e9)"],
     securityContext: APPLICATION_USER,
   };
-  await apply([
-    {
-      apiVersion: "apps/v1",
-      kind: "Deployment",
-      metadata: { name, namespace },
-      spec: {
-        replicas: 1,
-        selector: { matchLabels: labels },
-        template: { metadata: { labels }, spec: { containers: [container] } },
-      },
+  return {
+    apiVersion: "apps/v1",
+    kind: "Deployment",
+    metadata: { name, namespace },
+    spec: {
+      replicas: 1,
+      selector: { matchLabels: labels },
+      template: { metadata: { labels }, spec: { containers: [container] } },
     },
-  ]);
+  };
+}
+
+/** Creates `clientDeployment`; resolves when its pod is ready. */
+export async function createClient(namespace: string, name: string): Promise<ClientPod> {
+  await apply([clientDeployment(namespace, name)]);
   await awaitRollout(namespace, name);
   return new ClientPod(namespace, name);
 }

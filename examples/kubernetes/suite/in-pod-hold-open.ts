@@ -6,11 +6,16 @@ import { request } from "node:http";
 import { connect as connectHttp2 } from "node:http2";
 import { connect } from "node:net";
 import type { Readable } from "node:stream";
+import { connect as connectTls } from "node:tls";
 
 interface Job {
   readonly kind: "request" | "grpc" | "tcp";
   readonly host: string;
   readonly port: number;
+  /** A TCP stream is sent in mutual TLS with this certificate, PEM. @default plaintext, for the pod's sidecar */
+  readonly certificate?: string;
+  /** PEM. */
+  readonly key?: string;
 }
 
 const job: Job = JSON.parse(process.argv[1] ?? "");
@@ -27,7 +32,13 @@ switch (job.kind) {
     holdGrpc();
     break;
   case "tcp":
-    watch(connect(job.port, job.host));
+    watch(job.certificate === undefined ? connect(job.port, job.host) : connectAsSidecar());
+}
+
+/** As a sidecar connects to another one. The server is not verified: whose certificate this client has is the question. */
+function connectAsSidecar(): Readable {
+  const { host, port, certificate: cert = "", key = "" } = job;
+  return connectTls({ host, port, cert, key, ALPNProtocols: ["istio"], rejectUnauthorized: false });
 }
 
 function holdRequest(): void {

@@ -3,7 +3,11 @@
  * command and then with kubectl. With `ENTENTE_USE_INSTALLED=true` it tests the mesh that is there, and leaves it.
  */
 import { randomBytes } from "node:crypto";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { KubernetesObject } from "../../../kubernetes/kubernetes-api.ts";
 import {
   awaitRollout,
   getObjects,
@@ -48,8 +52,24 @@ export function usesInstalledMesh(): boolean {
 
 /** Installs the mesh, or changes the one that this suite has installed. @param values `NAME=VALUE`, beside those of the suite */
 export async function installMesh(...values: readonly string[]): Promise<string> {
-  const all = [`image=${process.env["ENTENTE_IMAGE"]}`, "gateway.serviceType=NodePort", ...values];
-  const output = await entente("install", ...all.flatMap((value) => ["--set", value]));
+  return await install(values.flatMap((value) => ["--set", value]));
+}
+
+/** The same with a tree of values, as from a file. */
+export async function installMeshFrom(values: object): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), "entente-values-"));
+  try {
+    const file = join(folder, "values.yaml");
+    await writeFile(file, JSON.stringify(values));
+    return await install(["-f", file]);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+async function install(options: readonly string[]): Promise<string> {
+  const own = [`image=${process.env["ENTENTE_IMAGE"]}`, "gateway.serviceType=NodePort"];
+  const output = await entente("install", ...own.flatMap((value) => ["--set", value]), ...options);
   for (const name of DEPLOYMENTS) await awaitRollout(SYSTEM, name);
   return output;
 }
@@ -103,6 +123,18 @@ async function expectNothingLeft(command: string): Promise<void> {
 /** Runs the command line under test, whatever its status. */
 export function runEntente(...args: readonly string[]): Promise<Ran> {
   return runProgram(process.execPath, [ENTENTE, ...args], { timeoutMs: 240_000 });
+}
+
+/** Adds sidecars to objects, as with `entente inject`. @param options of that command */
+export async function inject(
+  objects: readonly KubernetesObject[],
+  ...options: readonly string[]
+): Promise<readonly KubernetesObject[]> {
+  const input = JSON.stringify({ apiVersion: "v1", kind: "List", items: objects });
+  const ran = await runProgram(process.execPath, [ENTENTE, "inject", "-f", "-", ...options], { input });
+  if (ran.status !== 0) throw new Error(`entente inject failed with ${ran.status}: ${ran.stderr}`);
+  const { items }: { readonly items: readonly KubernetesObject[] } = JSON.parse(ran.stdout);
+  return items;
 }
 
 /** Runs the command line under test; returns its output, or throws with its error. */

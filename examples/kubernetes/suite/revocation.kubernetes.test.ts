@@ -1,8 +1,11 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
-import { readAuthorityStatus, readCertificates } from "./authority-fixture.ts";
+import { mintLeaf } from "../../../mesh/identity/mint-certificate-fixture.ts";
+import { formatListPem, mintRevocationList } from "../../../mesh/identity/mint-revocation-list-fixture.ts";
+import { ownRoot, plugIn, unplug } from "./authority-edits-fixture.ts";
+import { readAuthorityStatus, readCertificates, requireOwnAuthority } from "./authority-fixture.ts";
 import { HELD_PORTS, heldServer } from "./authorization-fixture.ts";
 import { type ClientPod, createClient, type HeldExchange, type HoldJob } from "./client-pod-fixture.ts";
-import { entente } from "./installation.ts";
+import { entente, usesInstalledMesh } from "./installation.ts";
 import {
   apply,
   awaitRollout,
@@ -13,7 +16,7 @@ import {
   SYSTEM,
   type TestNamespace,
 } from "./kubectl-fixture.ts";
-import { createWorld, WORLD_REPLY, type World } from "./world-fixture.ts";
+import { type ClientNamespace, createOutsider, createWorld, WORLD_REPLY, type World } from "./world-fixture.ts";
 
 /** What a revocation may take until everybody refuses; the cluster may be a slow one. */
 const IN_FORCE_MS = 10_000;
@@ -133,5 +136,71 @@ describe("what is revoked", () => {
     await expect.poll(send, HEALED).toMatchObject(WORLD_REPLY);
     process.stdout.write(`its pod is served again ${Math.round(performance.now() - changedMs)} ms later\n`);
     expect(await victimSerial()).not.toBe(serial);
+  });
+});
+
+describe.skipIf(usesInstalledMesh())("what the operator's ca-crl.pem revokes", () => {
+  let outside: ClientNamespace;
+
+  beforeAll(async () => {
+    await requireOwnAuthority();
+    outside = await createOutsider();
+  });
+
+  afterAll(async () => {
+    await unplug();
+    await outside?.remove();
+  });
+
+  /** Plugs in the mesh's own root, with a list of revoked certificates. @param ageMs how old the list is */
+  async function publishList(ageMs: number, ...serialNumbers: readonly string[]): Promise<void> {
+    const root = await ownRoot();
+    const entries = serialNumbers.map((serialNumber) => ({ serialNumber: serialNumber.padStart(32, "0") }));
+    const list = mintRevocationList({ issuer: root, entries, thisUpdate: new Date(Date.now() - ageMs) });
+    await plugIn({ certificate: root.pem, key: root.keyPem, roots: [root.pem], lists: formatListPem(list) });
+  }
+
+  /** A client that has stolen the victim's name: with a certificate of the mesh, and without a sidecar. */
+  async function mintThief() {
+    const issuer = await ownRoot();
+    const times = { notBefore: new Date(Date.now() - 60_000), notAfter: new Date(Date.now() + 3_600_000) };
+    const uriSans = [`spiffe://cluster.local/ns/${revoked.name}/sa/default`];
+    const { pem, keyPem, certificate } = mintLeaf({ issuer, uriSans, ...times });
+    const job = {
+      kind: "tcp",
+      host: `held.${mesh.namespace}`,
+      port: HELD_PORTS.tcp,
+      certificate: pem,
+      key: keyPem,
+    } as const;
+    return { serialNumber: certificate.serialNumber, connect: () => outside.client.hold(job) };
+  }
+
+  it("is refused, its open connections end, and a newer list lifts it", async () => {
+    await expect.poll(send, SOON).toMatchObject(WORLD_REPLY);
+    const thief = await mintThief();
+    const stolen = await thief.connect();
+    opened.push(stolen);
+    expect(stolen.isOpen).toBe(true);
+    const [held, other] = [await hold(victim, "request"), await hold(mesh.client, "request")];
+    const serial = await victimSerial();
+    await publishList(120_000, serial, thief.serialNumber);
+    const changedMs = performance.now();
+    expect(await held.ended).toMatch(CUT.request);
+    expect(await stolen.ended).toMatch(CUT.tcp);
+    process.stdout.write(`by ca-crl.pem: both ended after ${Math.round(performance.now() - changedMs)} ms\n`);
+    // A pod gets another certificate with its token; who has nothing but the certificate stays out.
+    await expect.poll(send, HEALED).toMatchObject(WORLD_REPLY);
+    expect(await victimSerial()).not.toBe(serial);
+    expect(await thief.connect()).toMatchObject({ isOpen: false });
+    await publishList(60_000, serial);
+    const reconnect = async () => {
+      const again = await thief.connect();
+      opened.push(again);
+      return again.isOpen;
+    };
+    await expect.poll(reconnect, SOON).toBe(true);
+    other.stop();
+    expect(await other.ended).toBe("stopped");
   });
 });
