@@ -1,18 +1,24 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { echoApplication, gatewayTo } from "./applications-fixture.ts";
+import { ageOwnRoot, replaceAuthoritySecret } from "./authority-edits-fixture.ts";
 import {
+  dataOf,
+  deleteRotationLeader,
+  killRotationLeader,
   publishedRoots,
   readAuthoritySecret,
   readAuthorityStatus,
   readCertificates,
-  replaceAuthoritySecret,
-  replaceRotationLeader,
   requireOwnAuthority,
+  storedPhase,
 } from "./authority-fixture.ts";
-import type { LoadResult } from "./client-pod-fixture.ts";
+import {
+  createGatewayMesh,
+  expectNoFailure,
+  type GatewayMesh,
+  installShortCertificates,
+} from "./gateway-mesh-fixture.ts";
 import { entente, installMesh, usesInstalledMesh } from "./installation.ts";
-import { apply, awaitRollout, kubectl, podNames, SYSTEM } from "./kubectl-fixture.ts";
-import { type ClientNamespace, createOutsider, createWorld, type World } from "./world-fixture.ts";
+import { awaitRollout, getObjects, kubectl, podNames, SYSTEM } from "./kubectl-fixture.ts";
 
 /** Of all certificates while this file runs. A rotation lasts several times as long. */
 const LIFETIME = "30s";
@@ -20,57 +26,25 @@ const SOON = { timeout: 60_000, interval: 500 };
 const PHASE_MS = 240_000;
 const ROTATION_MS = 900_000;
 
-let mesh: World;
-let outside: ClientNamespace;
+let mesh: GatewayMesh;
 
 beforeAll(async () => {
   if (usesInstalledMesh()) return;
   await requireOwnAuthority();
-  await installMesh(`certificates.lifetime=${LIFETIME}`, `certificates.maxLifetime=${LIFETIME}`);
   // A rotation waits until the certificates from before have been renewed, and those last a day.
-  await kubectl(["rollout", "restart", "deployment/istio-ingressgateway", "-n", SYSTEM]);
-  await awaitRollout(SYSTEM, "istio-ingressgateway");
-  mesh = await createWorld("rotation", { mode: "STRICT" });
-  const { namespace } = mesh;
-  await apply([
-    ...echoApplication(namespace, "hello", { text: "hello", next: `world.${namespace}:8080` }),
-    ...gatewayTo(namespace, "hello"),
-  ]);
-  outside = await createOutsider();
-  await awaitRollout(namespace, "hello");
+  await installShortCertificates(LIFETIME);
+  mesh = await createGatewayMesh("rotation");
 });
 
 afterAll(async () => {
-  await Promise.all([mesh?.remove(), outside?.remove()]);
+  await mesh?.remove();
   if (!usesInstalledMesh()) await installMesh();
 });
 
-function throughGateway() {
-  return {
-    url: `http://istio-ingressgateway.${SYSTEM}/`,
-    headers: { host: `${mesh.namespace}.example.com` },
-    pauseMs: 50,
-  };
-}
-
-/** Sends requests from hello to world, for a client in the mesh and for one behind the gateway, while `work` runs. */
-async function loadWhile(work: () => Promise<void>): Promise<readonly LoadResult[]> {
-  const results: LoadResult[] = [];
-  const inside = { url: `http://hello.${mesh.namespace}:8080/`, pauseMs: 50 };
-  const fromOutside = async () => void results.push(await outside.client.loadWhile(throughGateway(), work));
-  results.push(await mesh.client.loadWhile(inside, fromOutside));
-  return results;
-}
-
-function expectNoFailure(results: readonly LoadResult[]): void {
-  process.stdout.write(`${results.map(({ succeeded }) => succeeded).join(" and ")} requests succeeded\n`);
-  expect(results.map(({ failures }) => failures)).toEqual([{}, {}]);
-  for (const { succeeded } of results) expect(succeeded).toBeGreaterThan(100);
-}
+const killLeader = () => killRotationLeader(mesh.outside.namespace, PHASE_MS);
 
 async function untilPhase(phase: string): Promise<void> {
-  const current = async () => (await readAuthorityStatus()).rotation?.phase;
-  await expect.poll(current, { timeout: PHASE_MS, interval: 1000 }).toBe(phase);
+  await expect.poll(storedPhase, { timeout: PHASE_MS, interval: 500 }).toBe(phase);
   process.stdout.write(`${new Date().toISOString()} ${phase}\n`);
 }
 
@@ -81,20 +55,28 @@ async function rootsOfSidecars(): Promise<readonly (readonly string[])[]> {
   return reports.map(({ roots }) => roots.map(({ sha256 }) => sha256));
 }
 
+async function requestRotation(): Promise<void> {
+  expect(JSON.parse(await entente("ca", "rotate-root", "-o", "json"))).toMatchObject({ isNew: true });
+}
+
+async function rollBack(): Promise<void> {
+  await entente("ca", "rotate-root", "--roll-back");
+}
+
 describe.skipIf(usesInstalledMesh())("a rotation of the mesh's root", () => {
-  it("fails no request, although the control plane that leads is deleted in each phase", {
+  it("begins by the root's age and fails no request, although the control plane that leads is killed or deleted in each phase", {
     timeout: ROTATION_MS,
   }, async () => {
-    await expect.poll(() => outside.client.send(throughGateway()), SOON).toMatchObject({ status: 200 });
     const before = await publishedRoots(mesh.namespace);
-    const results = await loadWhile(async () => {
-      const { isNew } = JSON.parse(await entente("ca", "rotate-root", "-o", "json"));
-      expect(isNew).toBe(true);
+    const results = await mesh.loadWhile(async () => {
+      await ageOwnRoot();
       await untilPhase("published");
-      expect(await publishedRoots(mesh.namespace)).toEqual(expect.arrayContaining([...before]));
-      await replaceRotationLeader(PHASE_MS);
+      expect((await readAuthorityStatus()).request).toBeUndefined();
+      await killLeader();
+      await deleteRotationLeader(PHASE_MS);
       await untilPhase("signing");
-      await replaceRotationLeader(PHASE_MS);
+      await killLeader();
+      await deleteRotationLeader(PHASE_MS);
       await untilPhase("steady");
       await expect.poll(() => publishedRoots(mesh.namespace), SOON).toHaveLength(1);
     });
@@ -107,34 +89,74 @@ describe.skipIf(usesInstalledMesh())("a rotation of the mesh's root", () => {
     expect(roots).toMatchObject([{ fingerprint: root, isSigning: true, ...all }]);
   });
 
-  it("is not undone by a restored Secret: it is refused with the fix, no control plane starts with it, and no request fails", {
+  it("is rolled back on request in each phase, and fails no request, although the control plane that leads is killed on the way", {
+    timeout: ROTATION_MS,
+  }, async () => {
+    const before = await publishedRoots(mesh.namespace);
+    const results = await mesh.loadWhile(async () => {
+      await requestRotation();
+      await untilPhase("published");
+      expect(await publishedRoots(mesh.namespace)).toEqual(expect.arrayContaining([...before]));
+      await rollBack();
+      await untilPhase("steady");
+      expect((await readAuthorityStatus()).rotation).toMatchObject({ phase: "steady", rolledBack: "requested" });
+      await expect.poll(() => publishedRoots(mesh.namespace), SOON).toEqual(before);
+      await requestRotation();
+      await untilPhase("signing");
+      await rollBack();
+      await untilPhase("withdrawing");
+      await killLeader();
+      await untilPhase("steady");
+      await expect.poll(() => publishedRoots(mesh.namespace), SOON).toEqual(before);
+    });
+    expectNoFailure(results);
+    await expect.poll(rootsOfSidecars, SOON).toEqual([before, before, before]);
+    const { roots, proxies, rotation } = await readAuthorityStatus();
+    expect(roots).toMatchObject([{ isSigning: true, leaves: proxies.connected }]);
+    expect(rotation).toMatchObject({ phase: "steady", rolledBack: "requested" });
+  });
+
+  it("is not undone by a restored Secret: the control planes that run store theirs again, and no request fails", {
     timeout: ROTATION_MS,
   }, async () => {
     const old = await readAuthoritySecret();
     await entente("ca", "rotate-root", "--wait", "--timeout", "10m");
     const current = await readAuthoritySecret();
     const roots = await publishedRoots(mesh.namespace);
-    const log = () => kubectl(["logs", "-n", SYSTEM, "-l", "app=istiod", "--tail=-1", "--since=5m"]);
-    const results = await loadWhile(async () => {
+    const results = await mesh.loadWhile(async () => {
       await replaceAuthoritySecret(old);
-      try {
-        await expect.poll(log, SOON).toMatch(/as from a restored backup.*"the changed authority is refused/);
-        const [pod = "none"] = await podNames(SYSTEM, "app=istiod");
-        await kubectl(["delete", "pod", pod, "-n", SYSTEM]);
-        await expect
-          .poll(log, SOON)
-          .toMatch(/restore the Secret that had it.*"the certificate authority cannot be opened yet/);
-        // A new pod gets a certificate of the root in force, by the control plane that is left.
-        await kubectl(["rollout", "restart", "deployment/world", "-n", mesh.namespace]);
-        await awaitRollout(mesh.namespace, "world");
-        expect(await publishedRoots(mesh.namespace)).toEqual(roots);
-      } finally {
-        await replaceAuthoritySecret(current);
-      }
+      await expect.poll(async () => dataOf(await readAuthoritySecret()), SOON).toEqual(dataOf(current));
+      await expect.poll(readLog, SOON).toMatch(/the one in force is stored again/);
+      // One that starts, and a new pod, have the root in force.
+      await deleteRotationLeader(PHASE_MS);
       await awaitRollout(SYSTEM, "istiod");
+      await kubectl(["rollout", "restart", "deployment/world", "-n", mesh.namespace]);
+      await awaitRollout(mesh.namespace, "world");
+      expect(await publishedRoots(mesh.namespace)).toEqual(roots);
     });
     expectNoFailure(results);
     await expect.poll(async () => (await readAuthorityStatus()).problems, SOON).toEqual([]);
     await expect.poll(rootsOfSidecars, SOON).toEqual([roots, roots, roots]);
+
+    // Where none runs, none starts with it, and the log says what to do.
+    await scaleControlPlane(0);
+    await replaceAuthoritySecret(old);
+    await scaleControlPlane(2);
+    await expect
+      .poll(readLog, SOON)
+      .toMatch(/restore the Secret that had it.*"the certificate authority cannot be opened/);
+    await replaceAuthoritySecret(current);
+    await awaitRollout(SYSTEM, "istiod");
+    await expect.poll(rootsOfSidecars, SOON).toEqual([roots, roots, roots]);
   });
 });
+
+const readLog = () => kubectl(["logs", "-n", SYSTEM, "-l", "app=istiod", "--tail=-1", "--since=5m"]);
+
+/** With 0 it waits until no pod is left. */
+async function scaleControlPlane(replicas: number): Promise<void> {
+  await kubectl(["scale", "deployment/istiod", "-n", SYSTEM, `--replicas=${replicas}`]);
+  if (replicas > 0) return;
+  const count = async () => (await getObjects("pods", "-n", SYSTEM, "-l", "app=istiod")).length;
+  await expect.poll(count, SOON).toBe(0);
+}
