@@ -42,13 +42,21 @@ export class FakeClock implements Clock {
     this.#wallMs += byMs;
   }
 
+  /** Time passes in which nothing runs, as of a process that is stopped: timers that were due run afterwards. */
+  pause(byMs: number): void {
+    this.#wallMs += byMs;
+    this.#elapsedMs += byMs;
+  }
+
   /** Advances time. Timers run in order; after each, the promises that it settled and their timers run. */
   async advance(byMs: number): Promise<void> {
     const endMs = this.#elapsedMs + byMs;
     await settlePromises();
     for (let next = this.#nextUntil(endMs); next !== undefined; next = this.#nextUntil(endMs)) {
-      this.#wallMs += next.dueMs - this.#elapsedMs;
-      this.#elapsedMs = next.dueMs;
+      // After a pause some are late.
+      const dueMs = Math.max(next.dueMs, this.#elapsedMs);
+      this.#wallMs += dueMs - this.#elapsedMs;
+      this.#elapsedMs = dueMs;
       this.#timers.delete(next);
       next.action();
       await settlePromises();

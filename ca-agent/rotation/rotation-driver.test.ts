@@ -1,11 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { settlePromises } from "../../mesh/fake-clock-fixture.ts";
-import { type ControlPlane, LEAF_MS, LIMITS, RotationMesh } from "./rotation-mesh-fixture.ts";
+import { type ControlPlane, LEAF_MS, LIMITS, RotationMesh, WHOLE } from "./rotation-mesh-fixture.ts";
 import { fingerprintOf, trustedRoots } from "./rotation-state.ts";
 
-/** "signing" is stored twice: when it begins, and when all control planes have it in force. */
-const WHOLE = ["steady", "published", "signing", "signing", "steady"];
 const TEN_YEARS_MS = 3650 * 86_400_000;
 
 /** A mesh whose first control plane leads. */
@@ -211,49 +209,6 @@ describe("a crash", () => {
     await mesh.until("steady");
     expect(mesh.phases).toEqual(WHOLE);
     expect([...mesh.faults]).toEqual([]);
-  });
-});
-
-describe("writing", () => {
-  it("is tried again when it fails, with one line for one reason", async () => {
-    const { mesh, leader } = await startMesh();
-    mesh.store.onSwap = () => {
-      throw new Error("the API is away");
-    };
-    mesh.ask("first");
-    await mesh.pass(10_000);
-    expect(mesh.phases).toEqual(["steady"]);
-    expect(mesh.failures).toBeGreaterThan(5);
-    expect(leader.log.find("the API is away")).toHaveLength(1);
-    mesh.store.onSwap = () => undefined;
-    await mesh.until("published");
-  });
-
-  it("never happens twice, though two control planes lead at once", async () => {
-    const { mesh, others } = await startMesh(2);
-    await others[0]?.lead();
-    mesh.ask("first");
-    await mesh.until("signing");
-    await mesh.until("steady");
-    expect(mesh.phases).toEqual(WHOLE);
-    expect(mesh.store.history.map(({ revision }) => revision)).toEqual([0, 1, 2, 3, 4]);
-    expect([...mesh.faults]).toEqual([]);
-  });
-
-  it("does not happen without the right to it", async () => {
-    const { mesh, leader } = await startMesh();
-    leader.resign();
-    mesh.ask("first");
-    await mesh.pass(60_000);
-    expect(mesh.phases).toEqual(["steady"]);
-  });
-
-  it("does not happen when an operator has plugged an authority in", async () => {
-    const { mesh } = await startMesh();
-    mesh.store.other = { kind: "plugged_in", from: "Secret istio-system/cacerts" };
-    mesh.ask("first");
-    await mesh.pass(10_000);
-    expect([mesh.phases, mesh.failures]).toEqual([["steady"], 0]);
   });
 });
 

@@ -29,12 +29,17 @@ export const LIMITS: RotationLimits = createRotationLimits(LEAF_MS, {
   ...{ retireLimitMs: 240_000, retryMs: 60_000 },
 });
 
+/** "signing" is stored twice: when it begins, and when all control planes have it in force. */
+export const WHOLE = ["steady", "published", "signing", "signing", "steady"];
+
 /** A store in memory that can fail at each write. */
 export class MemoryStore implements AuthorityStore {
   /** What was stored, one after the other. */
   readonly history: RotationState[] = [];
   /** Runs before and after each write; what it throws is the write's error. */
   onSwap: (moment: "before" | "after") => void = () => undefined;
+  /** What a write waits for before it reaches the store. */
+  delaySwap: () => Promise<void> | undefined = () => undefined;
   other: StoredAuthority | undefined;
 
   constructor(state: RotationState) {
@@ -53,6 +58,8 @@ export class MemoryStore implements AuthorityStore {
 
   async swap(expected: StoredRoot, next: RotationState): Promise<"stored" | "conflict"> {
     this.onSwap("before");
+    const delay = this.delaySwap();
+    if (delay !== undefined) await delay;
     if (expected.version !== `${this.history.length}`) return "conflict";
     this.history.push(next);
     this.onSwap("after");

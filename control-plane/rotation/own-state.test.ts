@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { formatSelfSignedSecret } from "../../ca-agent/authority/secrets/authority-secret.ts";
 import { keepRoot } from "../../ca-agent/authority/self-signed-root.ts";
 import { INPUT, OLD, PUBLISHED, SIGNING } from "../../ca-agent/rotation/rotation-fixture.ts";
-import type { RotationState } from "../../ca-agent/rotation/rotation-state.ts";
+import { type RotationState, trustedRoots } from "../../ca-agent/rotation/rotation-state.ts";
 import { retireRoot } from "../../ca-agent/rotation/rotation-steps.ts";
 import type { AuthorityStore } from "../../ca-agent/rotation/storage/authority-store.ts";
 import { readRoot } from "../../ca-agent/rotation/storage/authority-store-contract-fixture.ts";
@@ -81,7 +81,11 @@ describe.each([
   });
 
   function start(): OwnState {
-    const authority = { revision: () => inForce.revision, signingRoot: () => inForce.current.certificatePem };
+    const authority = {
+      revision: () => inForce.revision,
+      roots: () => trustedRoots(inForce),
+      signingRoot: () => inForce.current.certificatePem,
+    };
     const { signal } = new AbortController();
     return new OwnState({ authority, store: home.store, clock, random: () => 0.5, log, signal });
   }
@@ -100,6 +104,15 @@ describe.each([
     await look(own);
     expect((await readRoot(home.store)).state).toEqual(DONE);
     expect(log.find("the one in force is stored again")).toMatchObject([{ level: "warn", fields: { from: 0, to: 3 } }]);
+  });
+
+  it("does so though its authority has adopted a later state with the same roots that was not read", async () => {
+    const own = start();
+    await look(own);
+    inForce = { ...DONE, revision: 4 };
+    home.restore();
+    await look(own);
+    expect((await readRoot(home.store)).state).toEqual(DONE);
   });
 
   it("is one of several that do: the state is stored once", async () => {

@@ -1,12 +1,12 @@
 import type { LiveAuthority } from "../../ca-agent/authority/live-authority.ts";
 import { isToBeWrittenBack } from "../../ca-agent/rotation/decide-write-back.ts";
-import { fingerprintOf, type RotationState } from "../../ca-agent/rotation/rotation-state.ts";
+import { fingerprintOf, type RotationState, trustedRoots } from "../../ca-agent/rotation/rotation-state.ts";
 import type { AuthorityStore, StoredAuthority } from "../../ca-agent/rotation/storage/authority-store.ts";
 import { pause } from "../../kubernetes/bounded-call.ts";
 import type { Clock, Logger, Random } from "../../mesh/runtime.ts";
 
 export interface OwnStateDeps {
-  readonly authority: Pick<LiveAuthority, "revision" | "signingRoot">;
+  readonly authority: Pick<LiveAuthority, "revision" | "roots" | "signingRoot">;
   readonly store: AuthorityStore;
   readonly clock: Clock;
   readonly random: Random;
@@ -30,6 +30,16 @@ export class OwnState {
     this.#deps = deps;
   }
 
+  /** The authority may have adopted a later state that was not read yet, such as one that only counts the time. */
+  #isStillInForce(state: RotationState): boolean {
+    const { authority } = this.#deps;
+    const [trusted, present] = [trustedRoots(state), authority.roots()].map((roots) =>
+      roots.map(fingerprintOf).toSorted(),
+    );
+    const isSigning = fingerprintOf(state.current.certificatePem) === fingerprintOf(authority.signingRoot());
+    return isSigning && trusted?.join() === present?.join() && state.revision <= authority.revision();
+  }
+
   /** To be called with what is stored, each time it was read. */
   async compare(stored: StoredAuthority): Promise<void> {
     const { authority, store, clock, random, log, signal } = this.#deps;
@@ -41,9 +51,7 @@ export class OwnState {
       return;
     }
     const inForce = this.#inForce;
-    // What the authority has adopted meanwhile was not read yet.
-    if (inForce === undefined || inForce.revision !== authority.revision()) return;
-    if (!isToBeWrittenBack(state, inForce)) return;
+    if (inForce === undefined || !this.#isStillInForce(inForce) || !isToBeWrittenBack(state, inForce)) return;
     await pause(clock, random() * SPREAD_MS, signal);
     if ((await store.swap(stored, inForce)) !== "stored") return;
     log.warn(

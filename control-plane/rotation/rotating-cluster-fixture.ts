@@ -20,9 +20,10 @@ import { type Rotation, startRotation } from "./start-rotation.ts";
 export const NAMESPACE = "istio-system";
 /** All times are short: each second of them is a round of work for every control plane. */
 export const LEAF_MS = 10_000;
+export const SETTLE_MS = 2000;
 const STEP_MS = 1000;
 const LIMITS = {
-  ...{ publishMs: 5000, publishLimitMs: 120_000, clockErrorMs: 1000, settleMs: 2000 },
+  ...{ publishMs: 10_000, publishLimitMs: 120_000, clockErrorMs: 1000, settleMs: SETTLE_MS },
   ...{ retireLimitMs: 240_000, retryMs: 60_000 },
 };
 const REPLICA_TIMES = { intervalMs: 1000, leaseMs: 3000, lostMs: 10_000 };

@@ -1,15 +1,18 @@
 import { afterEach, describe, expect, it } from "vitest";
+import { textsOf } from "../../ca-agent/authority/authority-fixture.ts";
 import { fingerprintOf } from "../../ca-agent/rotation/rotation-state.ts";
 import { KINDS } from "../../kubernetes/kinds.ts";
 import { KubernetesApiError } from "../../kubernetes/kubernetes-api-error.ts";
+import { mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
-import { LEAF_MS, NAMESPACE, RotatingCluster } from "./rotating-cluster-fixture.ts";
+import { LEAF_MS, NAMESPACE, RotatingCluster, type RotatingReplica, SETTLE_MS } from "./rotating-cluster-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
 
 const WHOLE = ["steady", "published", "signing", "steady"];
 const ELECTION_MS = 4000;
+const PAUSE_MS = 60_000;
 
 async function startTwo() {
   const cluster = new RotatingCluster(cleanup);
@@ -103,12 +106,60 @@ describe("an etcd that is restored from before the rotation", () => {
       cluster.cluster.history.restore(backup);
       cluster.forget();
       expect((await cluster.state()).revision).toBe(0);
-      while ((await cluster.state()).revision < before.revision) await cluster.pass(1000);
+      const isBehind = ({ authority }: RotatingReplica) => authority.revision() < before.revision;
+      while ((await cluster.state()).revision < before.revision || [first, second].some(isBehind))
+        await cluster.pass(1000);
       await cluster.start("istiod-3");
-      for (const { authority } of [first, second]) expect(authority.revision()).toBeGreaterThanOrEqual(before.revision);
       expect([...cluster.faults]).toEqual([]);
     },
   );
+});
+
+describe("an operator's authority that is plugged in during a rotation", () => {
+  it.each(["published", "signing"] as const)(
+    "in the phase %s stops it, and it goes on when that is removed",
+    async (phase) => {
+      const { cluster, leader } = await startTwo();
+      cluster.ask("first");
+      await cluster.until(phase);
+      await cluster.pass(1000);
+      const before = await cluster.state();
+      const root = mintRoot({ commonName: "an operator's" });
+      const texts = textsOf({ signer: root, roots: [root] });
+      const bundle = [root.pem, ...leader.authority.roots()].join("");
+      const data = Object.entries({ ...texts, "root-cert.pem": bundle }).map(([name, text]) => [name, btoa(text)]);
+      const metadata = { namespace: NAMESPACE, name: "cacerts" };
+      cluster.cluster.create(KINDS.secrets, {
+        apiVersion: "v1",
+        kind: "Secret",
+        metadata,
+        data: Object.fromEntries(data),
+      });
+      await cluster.pass(30_000);
+      expect((await cluster.state()).revision).toBe(before.revision);
+      expect(leader.rotation.status()).toBeUndefined();
+      cluster.cluster.delete(KINDS.secrets, metadata);
+      if (phase === "published") await cluster.until("signing");
+      await cluster.until("steady");
+      expect([...cluster.faults]).toEqual([]);
+    },
+  );
+});
+
+describe("a control plane that is paused", () => {
+  it("does not go on by what it knew before: its sidecars have left it", async () => {
+    const { cluster, first, second, leader } = await startTwo();
+    await cluster.kill(leader === first ? second : first);
+    await cluster.pass(15_000);
+    cluster.ask("first");
+    await cluster.until("published");
+    const beganMs = cluster.clock.monotonicMs();
+    cluster.clock.pause(PAUSE_MS);
+    leader.sidecars.length = 0;
+    await cluster.until("signing");
+    // The root was published long enough, but sidecars had to have the time to come back.
+    expect(cluster.clock.monotonicMs() - beganMs - PAUSE_MS).toBeGreaterThanOrEqual(SETTLE_MS);
+  });
 });
 
 describe("a request to go back", () => {

@@ -23,12 +23,16 @@ import type { Clock, Logger, Random } from "../../mesh/runtime.ts";
 import { WakeUp } from "../../net/wake-up.ts";
 import { whenAborted } from "../../net/when-aborted.ts";
 import { countSidecars } from "./count-sidecars.ts";
+import { CountingTime } from "./counting-time.ts";
 import { OwnState } from "./own-state.ts";
 import { REPLICA_TIMES, type ReplicaLeases, type ReplicaTimes, startReplicaLeases } from "./replica-leases.ts";
 import { createRotationMetrics } from "./rotation-metrics.ts";
 
 /** The authority, as far as it is rotated. */
-export type RotatingAuthority = Pick<LiveAuthority, "revision" | "otherLeavesForMs" | "signingRoot" | "subscribe">;
+export type RotatingAuthority = Pick<
+  LiveAuthority,
+  "revision" | "otherLeavesForMs" | "roots" | "signingRoot" | "subscribe"
+>;
 
 /** What a mesh's size, and the lifetime of its certificates, may change. */
 export interface RotationTuning {
@@ -101,7 +105,7 @@ class RotationPart {
   readonly #driver: RotationDriver;
   readonly #limits: RotationLimits;
   readonly #checkMs: number;
-  readonly #startedMs: number;
+  readonly #counting: CountingTime;
   readonly #phases: PhaseClock;
   /** The stored state, as it was read last; undefined: there is none, or the authority is the operator's own. */
   #state: RotationState | undefined;
@@ -113,9 +117,9 @@ class RotationPart {
     const limits = createRotationLimits(options.maxLifetimeMs, tuning?.limits);
     this.#options = options;
     this.#limits = limits;
-    this.#startedMs = clock.monotonicMs();
     this.#phases = new PhaseClock(clock);
     this.#checkMs = Math.min(MAX_CHECK_MS, limits.publishMs / CHECKS, limits.longestLeafMs / CHECKS);
+    this.#counting = new CountingTime(clock, this.#checkMs);
     const metrics = createRotationMetrics(registry, {
       phase: () => this.#state?.kind,
       sidecars: () => countSidecars(options.proxies()),
@@ -182,6 +186,7 @@ class RotationPart {
     let revision = authority.revision();
     let reported = "";
     while (!signal.aborted) {
+      this.#counting.forMs();
       try {
         const stored = await store.read();
         this.#state = stored.kind === "root" ? stored.state : undefined;
@@ -224,10 +229,10 @@ class RotationPart {
 
   /** A steady root needs no counts, and there may be ten thousand sidecars. */
   #report(state = this.#state): ReplicaReport {
-    const { authority, proxies, clock } = this.#options;
+    const { authority, proxies } = this.#options;
     return {
       revision: authority.revision(),
-      countingForMs: clock.monotonicMs() - this.#startedMs,
+      countingForMs: this.#counting.forMs(),
       otherLeavesForMs: Math.max(0, authority.otherLeavesForMs() + this.#limits.clockErrorMs),
       sidecars: countSidecars(state === undefined || state.kind === "steady" ? [] : proxies()),
     };
