@@ -1,5 +1,5 @@
 /** For tests: whole control planes whose revocations are in a directory or in a ConfigMap, and workloads that call them. */
-import { generateKeyPairSync, randomBytes } from "node:crypto";
+import { generateKeyPairSync, randomBytes, randomUUID } from "node:crypto";
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -78,10 +78,11 @@ export async function createFileMesh(cleanup: Cleanup, authority?: MintedAuthori
     },
     deletePod: (name) => rmSync(join(manifests, `${name}.yaml`)),
     podTarget: (name) => ({ kind: "pod", namespace: "ns1", name: `${name}-1` }),
+    // The uid is of no use: nobody could look it up.
     tokenOf: async (name) => {
       const serviceaccount = { name: accounts.get(name), uid: "s" };
       return await new SignJWT({
-        "kubernetes.io": { namespace: "ns1", serviceaccount, pod: { name: `${name}-1` } },
+        "kubernetes.io": { namespace: "ns1", serviceaccount, pod: { name: `${name}-1`, uid: randomUUID() } },
       })
         .setProtectedHeader({ alg: "ES256", kid: "k" })
         .setIssuer(ISSUER)

@@ -1,13 +1,14 @@
 /** What a list of revocations costs a proxy with many connections: time, longest pause and memory. See ../README.md. */
-import { randomBytes } from "node:crypto";
+import { randomBytes, randomUUID } from "node:crypto";
 import { parseArgs } from "node:util";
 import { fromBinary, toBinary } from "@bufbuild/protobuf";
 import { messageFromTrustBundle, trustBundleFromMessage } from "../../mesh/api/convert-trust-bundle.ts";
 import { TrustBundleResourceSchema } from "../../mesh/api/gen/discovery_pb.ts";
 import { mintLeaf, mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
+import { formatTaggedSerial, type PodTag, tagOfPodUid } from "../../mesh/identity/pod-tag.ts";
 import { parseSpiffeId, parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import { indexRevocations } from "../../mesh/policy/authentication/revocations.ts";
-import type { RevokedCertificate } from "../../mesh/policy/types.ts";
+import type { Revocations, RevokedCertificate } from "../../mesh/policy/types.ts";
 import { createConnectionRegistry, INBOUND_POLICY } from "../../proxy/connections/connection-registry.ts";
 import type { VerifiedPeer } from "../../proxy/connections/handshake.ts";
 import { createPeerJudge } from "../../proxy/connections/peer-judge.ts";
@@ -21,17 +22,25 @@ const { values } = parseArgs({
 });
 const connections = Number(values.connections);
 const entries = Number(values.entries);
-/** Different certificates; connections share them, as those of one client do. */
+/** Different certificates; connections share them, as those of one client do. Each pod has two. */
 const CERTIFICATES = 1000;
+const pods = Array.from({ length: CERTIFICATES / 2 }, () => tagOfPodUid(randomUUID()));
 
 const identity = parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/hello");
 const trustDomains = [parseTrustDomain("cluster.local")];
 const root = mintRoot();
 const authority = mintRoot({ commonName: "authority", issuer: root });
 const times = { notBefore: new Date(Date.now() - 60_000), notAfter: new Date(Date.now() + 3_600_000) };
-const leaves = Array.from({ length: CERTIFICATES }, () =>
-  mintLeaf({ issuer: authority, uriSans: [identity], key: authority.key, ...times }),
-);
+const leaves = Array.from({ length: CERTIFICATES }, (_, index) => {
+  const serialNumber = formatTaggedSerial(randomBytes(20), pods[index % pods.length]);
+  return mintLeaf({ issuer: authority, uriSans: [identity], key: authority.key, serialNumber, ...times });
+});
+
+/** As many pods as the certificate authority allows, and these. */
+function podsWith(...tags: readonly PodTag[]): Revocations {
+  const others = Array.from({ length: entries - tags.length }, () => tagOfPodUid(randomUUID()));
+  return { certificates: [], identities: [], pods: [...others, ...tags] };
+}
 
 /** As many as the certificate authority allows, and this one. */
 function listWith(...serialNumbers: readonly string[]): readonly RevokedCertificate[] {
@@ -99,21 +108,26 @@ function heapMb(): number {
 const [revokedLeaf] = leaves;
 const serialNumber = revokedLeaf?.certificate.serialNumber ?? "";
 openConnections();
-const message = toBinary(
-  TrustBundleResourceSchema,
-  messageFromTrustBundle({
-    ...{ roots: [root.pem], trustDomains },
-    revocations: { certificates: listWith(serialNumber), identities: [] },
-  }),
-);
-const startMb = heapMb();
-const started = performance.now();
-let held: TrustAnchors | undefined = parseTrustAnchors(
-  trustBundleFromMessage(fromBinary(TrustBundleResourceSchema, message)),
-);
-const parseMs = performance.now() - started;
-const indexMb = heapMb() - startMb;
-const revocations = held.revocations ?? indexRevocations({ certificates: [], identities: [] });
+
+/** Sends a list as the control plane does, and reads it as a proxy does. */
+function receive(name: string, sent: Revocations) {
+  const bundle = { roots: [root.pem], trustDomains, revocations: sent };
+  const message = toBinary(TrustBundleResourceSchema, messageFromTrustBundle(bundle));
+  const startMb = heapMb();
+  const started = performance.now();
+  const held = parseTrustAnchors(trustBundleFromMessage(fromBinary(TrustBundleResourceSchema, message)));
+  const tookMs = performance.now() - started;
+  const size = `${(message.length / 1024).toFixed(0)} KB in a message`;
+  const heldMb = heapMb() - startMb;
+  const text = `The list of ${name}: ${size}, read in ${tookMs.toFixed(1)} ms, ${heldMb.toFixed(1)} MB of heap.`;
+  return { revocations: held.revocations ?? indexRevocations({ certificates: [], identities: [] }), text };
+}
+
+const lists = [
+  receive("certificates", { certificates: listWith(serialNumber), identities: [] }),
+  receive("pods", podsWith(...pods.slice(0, 1))),
+] as const;
+const [{ revocations }, { revocations: revokedPods }] = lists;
 const rows: string[][] = [[`${connections} connections, ${entries} entries`, "ms", "longest pause, ms", "cut"]];
 rows.push([
   "none of them revoked",
@@ -121,7 +135,8 @@ rows.push([
 ]);
 rows.push(["one certificate revoked", ...(await judgeAll({ ...base, revocations }))]);
 rows.push(["the same again", ...(await judgeAll({ ...base, revocations }))]);
-held = undefined;
+rows.push(["none of their pods revoked", ...(await judgeAll({ ...base, revocations: indexRevocations(podsWith()) }))]);
+rows.push(["one pod revoked", ...(await judgeAll({ ...base, revocations: revokedPods }))]);
 /** Issued again with the same key: chains lead to it after one verification each. */
 const renewed = mintRoot({ key: root.key });
 rows.push(["another root: all verified again", ...(await judgeAll({ ...base, roots: [renewed.certificate] }))]);
@@ -131,5 +146,4 @@ rows.push([
   ...(await judgeAll({ ...trust, revocations: indexRevocations({ certificates: authorityRevoked, identities: [] }) })),
 ]);
 const caption = formatCaption(describeRun(new Date())).join("\n");
-const list = `The list: ${(message.length / 1024).toFixed(0)} KB in a message, read in ${parseMs.toFixed(1)} ms, ${indexMb.toFixed(1)} MB of heap.`;
-process.stdout.write(`${caption}\n\n${alignColumns(rows)}\n${list}\n`);
+process.stdout.write(`${caption}\n\n${alignColumns(rows)}\n${lists.map(({ text }) => text).join("\n")}\n`);

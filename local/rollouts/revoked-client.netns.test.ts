@@ -3,14 +3,13 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import type { RevocationTarget } from "../../ca-agent/control/control-state.ts";
 import { createFileControlStore } from "../../ca-agent/control/file-control-store.ts";
 import { normalizeSerialNumber } from "../../mesh/identity/serial-number.ts";
-import { parseSpiffeId } from "../../mesh/identity/spiffe-id.ts";
 import type { LocalPod } from "../pods/local-pod.ts";
 import { leftoversOf } from "../system/leftovers-fixture.ts";
 import { findPod } from "../test-cluster-fixture.ts";
 import { startLoad } from "./load-fixture.ts";
 import { formatDeployment, type RolloutMesh, startRolloutMesh } from "./rollout-fixture.ts";
 
-const THIEF = parseSpiffeId("spiffe://cluster.local/ns/mesh/sa/thief");
+const THIEF = { kind: "pod", namespace: "mesh", name: "thief" } as const;
 const MANIFESTS = `${formatDeployment({ name: "world", args: ["graceful"], isNative: false })}---
 apiVersion: v1
 kind: Pod
@@ -75,7 +74,7 @@ it("a revoked client is cut off while the requests of others go on, and is back 
   await expect.poll(readStatus, { timeout: 10_000 }).toBe("200");
   expect(await countRevoked("entente_connections_cut_total")).toBeGreaterThan(0);
 
-  await revokeOnly({ kind: "serial", serialNumber: stolen }, { kind: "identity", identity: THIEF });
+  await revokeOnly({ kind: "serial", serialNumber: stolen }, THIEF);
   await expect.poll(readStatus, { timeout: 10_000 }).toBe("503");
   for (let request = 0; request < 5; request += 1) expect(await readStatus()).toBe("503");
   expect(await countRevoked("entente_tls_handshake_failures_total")).toBeGreaterThan(0);

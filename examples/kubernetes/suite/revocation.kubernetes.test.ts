@@ -64,6 +64,10 @@ async function victimPod(): Promise<string> {
   return pod;
 }
 
+async function podUid(): Promise<string> {
+  return await kubectl(["get", "pod", await victimPod(), "-n", revoked.name, "-o", "jsonpath={.metadata.uid}"]);
+}
+
 async function victimSerial(): Promise<string> {
   const { chain } = await readCertificates(revoked.name, await victimPod());
   return chain[0]?.serialNumber ?? "none";
@@ -116,7 +120,12 @@ describe("what is revoked", () => {
 
   it("as a pod is refused, and its token too, until it is lifted or another pod takes its place", async () => {
     await expect.poll(send, SOON).toMatchObject(WORLD_REPLY);
-    await revokeAndWatch("tcp", ["--pod", `${revoked.name}/${await victimPod()}`]);
+    // Its certificate names it: no control plane has to have issued that, or to remember it.
+    await kubectl(["rollout", "restart", "deployment/istiod", "-n", SYSTEM]);
+    await awaitRollout(SYSTEM, "istiod");
+    const name = `${revoked.name}/${await victimPod()}`;
+    const uid = await podUid();
+    await revokeAndWatch("tcp", ["--pod", name]);
     await expect.poll(send, SOON).toMatchObject(REFUSED);
     // The sidecar asks with its token as soon as its certificate is refused, and gets none.
     const log = () => kubectl(["logs", "-n", SYSTEM, "-l", "app=istiod", "--tail=-1", "--since=2m"]);
@@ -126,6 +135,11 @@ describe("what is revoked", () => {
     await awaitRollout(revoked.name, "client");
     await expect.poll(send, HEALED).toMatchObject(WORLD_REPLY);
     await unrevoke();
+    // It is deleted now: its name alone would not find its certificates.
+    await expect(revoke("--pod", name)).rejects.toThrow("--uid");
+    await revoke("--pod", name, "--uid", uid);
+    expect((await readAuthorityStatus()).revocations).toMatchObject({ pods: 1 });
+    expect(await send()).toMatchObject(WORLD_REPLY);
   });
 
   it("as a certificate is refused, and its pod has another one at once", async () => {
