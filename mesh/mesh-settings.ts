@@ -39,6 +39,11 @@ export type ForeignAuthorities = { readonly trustDomains: readonly TrustDomain[]
       /** Of a SPIFFE bundle endpoint, profile `https_web`. */
       readonly url: string;
     }
+  | {
+      readonly kind: "bundle file";
+      /** Absolute, at the control plane: a SPIFFE bundle, or PEM. */
+      readonly path: string;
+    }
 );
 
 /** The foreign trust domains whose identities are accepted. */

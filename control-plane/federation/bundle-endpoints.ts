@@ -2,9 +2,9 @@ import type { SettingsSource } from "../../discovery/discovery-service.ts";
 import type { FetchedDocument } from "../../discovery/documents/fetch-document.ts";
 import { decideNextFetchMs } from "../../discovery/documents/fetch-schedule.ts";
 import type { TrustDomain } from "../../mesh/identity/spiffe-id.ts";
-import type { ForeignAuthorities } from "../../mesh/mesh-settings.ts";
 import type { Clock, Logger, Random, Timer } from "../../mesh/runtime.ts";
 import { judgeBundleOrder, type OlderBundles } from "./bundle-order.ts";
+import { domainsBySource } from "./federated-trust.ts";
 import { parseSpiffeBundle, type ReadBundle, type SpiffeBundle } from "./spiffe-bundle.ts";
 
 export interface BundleEndpointsDeps {
@@ -81,7 +81,9 @@ export class BundleEndpoints {
   }
 
   #follow(): void {
-    const wanted = domainsByUrl(this.#deps.settings.current().caCertificates);
+    const wanted = domainsBySource(this.#deps.settings.current().caCertificates, (entry) =>
+      entry.kind === "bundle endpoint" ? entry.url : undefined,
+    );
     for (const url of [...this.#followed.keys()]) if (!wanted.has(url)) this.#forget(url);
     for (const [url, trustDomains] of wanted) {
       const known = this.#followed.get(url);
@@ -173,15 +175,6 @@ export class BundleEndpoints {
 }
 
 const RESULTS = { bundle: "success", failed: "failure", refused: "refused" } as const;
-
-function domainsByUrl(authorities: readonly ForeignAuthorities[]): ReadonlyMap<string, readonly TrustDomain[]> {
-  const domains = new Map<string, readonly TrustDomain[]>();
-  for (const entry of authorities) {
-    if (entry.kind !== "bundle endpoint") continue;
-    domains.set(entry.url, [...new Set([...(domains.get(entry.url) ?? []), ...entry.trustDomains])]);
-  }
-  return domains;
-}
 
 /** The address without its query, which may be confidential. */
 function describe({ url, trustDomains }: Followed) {

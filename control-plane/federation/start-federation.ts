@@ -3,7 +3,8 @@ import { Gauge, type Registry } from "prom-client";
 import type { SettingsSource } from "../../discovery/discovery-service.ts";
 import type { FederatedDomain } from "../../mesh/policy/types.ts";
 import { type FetchingOptions, startDocumentFetching } from "../document-fetching.ts";
-import { BundleEndpoints } from "./bundle-endpoints.ts";
+import { BundleEndpoints, type BundleStatus } from "./bundle-endpoints.ts";
+import { BundleFiles } from "./bundle-files.ts";
 import { decideFederatedTrust } from "./federated-trust.ts";
 
 export interface FederationOptions extends FetchingOptions {
@@ -17,7 +18,7 @@ export interface Federation {
   subscribe(listener: () => void): () => void;
 }
 
-/** Follows the settings and the bundle endpoints. */
+/** Follows the settings, the bundle endpoints and the files with bundles. */
 export function startFederation(options: FederationOptions): Federation {
   const { settings, allowsLocal, registry, signal, ...deps } = options;
   const { fetch, onFetched, stopWith } = startDocumentFetching(
@@ -32,15 +33,19 @@ export function startFederation(options: FederationOptions): Federation {
     ...{ settings, onFetched, ...deps },
     fetch: (url, ended) => fetch({ url, signal: ended }),
   });
+  const files = new BundleFiles({ settings, ...deps });
   const federation = new FollowedFederation(() =>
-    decideFederatedTrust(settings.current().caCertificates, (url) => endpoints.rootsOf(url)),
+    decideFederatedTrust(settings.current().caCertificates, (source) =>
+      source.kind === "bundle file" ? files.rootsOf(source.path) : endpoints.rootsOf(source.url),
+    ),
   );
   const changed = (): void => federation.changed();
-  const unsubscribe = [settings.subscribe(changed), endpoints.subscribe(changed)];
-  registerStatus(registry, endpoints, federation);
+  const unsubscribe = [settings, endpoints, files].map((source) => source.subscribe(changed));
+  registerStatus(registry, () => [...endpoints.status(), ...files.status()], federation);
   stopWith(() => {
     for (const stopOne of unsubscribe) stopOne();
     endpoints.stop();
+    files.stop();
   });
   return federation;
 }
@@ -73,7 +78,7 @@ class FollowedFederation implements Federation {
 }
 
 /** The labels are those of the mesh's settings. */
-function registerStatus(registry: Registry, endpoints: BundleEndpoints, federation: Federation): void {
+function registerStatus(registry: Registry, status: () => readonly BundleStatus[], federation: Federation): void {
   new Gauge({
     name: "entente_federation_roots",
     help: "Trusted roots of a foreign trust domain; 0: its bundle was never fetched.",
@@ -88,12 +93,12 @@ function registerStatus(registry: Registry, endpoints: BundleEndpoints, federati
   });
   new Gauge({
     name: "entente_federation_bundle_age_seconds",
-    help: "Seconds since the bundle of a foreign trust domain was last fetched from its endpoint; +Inf: never.",
+    help: "Seconds since the bundle of a foreign trust domain was last fetched or read; +Inf: never.",
     labelNames: ["trust_domain"],
     registers: [registry],
     collect() {
       this.reset();
-      for (const { trustDomains, ageMs = Number.POSITIVE_INFINITY } of endpoints.status()) {
+      for (const { trustDomains, ageMs = Number.POSITIVE_INFINITY } of status()) {
         for (const trustDomain of trustDomains) this.set({ trust_domain: trustDomain }, ageMs / 1000);
       }
     },

@@ -24,6 +24,9 @@ describe("the authorities of foreign trust domains", () => {
       { kind: "pem", trustDomains, roots: [one.certificate.toString(), two.certificate.toString()] },
       { kind: "bundle endpoint", trustDomains: ["a", "b"], url: URL_ },
     ]);
+    expect(parse({ spiffeBundleUrl: "file:///etc/istio/config/there%20a.json", trustDomains })).toEqual([
+      { kind: "bundle file", trustDomains, path: "/etc/istio/config/there a.json" },
+    ]);
     expect(parse()).toEqual([]);
   });
 
@@ -117,7 +120,17 @@ describe("the authorities of foreign trust domains", () => {
     {
       name: "with an endpoint in plaintext",
       entry: { spiffeBundleUrl: "http://a.example/", trustDomains },
-      path: "spiffeBundleUrl: it must begin with https://",
+      path: "spiffeBundleUrl: it must begin with https:// or file:///",
+    },
+    ...["file://server/a.json", "file:///a.json?b", "file:///a.json#b"].map((spiffeBundleUrl) => ({
+      name: `with ${spiffeBundleUrl}`,
+      entry: { spiffeBundleUrl, trustDomains },
+      path: "spiffeBundleUrl: it must name a file of the control plane's machine",
+    })),
+    {
+      name: "with a file whose name has a coded slash",
+      entry: { spiffeBundleUrl: "file:///a%2Fb", trustDomains },
+      path: "spiffeBundleUrl: ",
     },
     {
       name: "with a password in the address",

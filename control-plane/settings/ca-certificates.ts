@@ -1,3 +1,4 @@
+import { fileURLToPath } from "node:url";
 import { parseTrustDomain, type TrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import type { ForeignAuthorities } from "../../mesh/mesh-settings.ts";
 import { isPlainObject, type PlainObject, type PlainValue } from "../../mesh/resources/parsing/plain-value.ts";
@@ -42,7 +43,7 @@ function parseEntry(entry: PlainValue, path: string, ownDomains: readonly TrustD
   if (isGiven(pem) === isGiven(url)) throw new Error(`${path}: it must have either pem or spiffeBundleUrl`);
   return isGiven(pem)
     ? { kind: "pem", trustDomains, roots: at(`${path}.pem`, () => parseForeignRoots(textOf(pem))) }
-    : { kind: "bundle endpoint", trustDomains, url: at(`${path}.spiffeBundleUrl`, () => parseUrl(textOf(url))) };
+    : { trustDomains, ...at(`${path}.spiffeBundleUrl`, () => parseUrl(textOf(url))) };
 }
 
 function refuseOtherFields(entry: PlainObject, path: string): void {
@@ -84,13 +85,29 @@ function refuseOwn(domain: TrustDomain, ownDomains: readonly TrustDomain[]): Tru
   return domain;
 }
 
-/** SPIFFE Federation, section 5.2.1.1. */
-function parseUrl(text: string): string {
+type Source =
+  | { readonly kind: "bundle endpoint"; readonly url: string }
+  | { readonly kind: "bundle file"; readonly path: string };
+
+/** An endpoint (SPIFFE Federation, section 5.2.1.1), or a file at the control plane, which Istio does not know. */
+function parseUrl(text: string): Source {
   const url = URL.parse(text);
   if (url === null || text.length > MAX_URL_LENGTH) throw new Error(`it must be a URL, got ${describe(text)}`);
-  if (url.protocol !== "https:") throw new Error(`it must begin with https://, got ${describe(url.protocol)}`);
+  if (url.protocol === "file:") return { kind: "bundle file", path: parseFilePath(url) };
+  if (url.protocol !== "https:") {
+    throw new Error(`it must begin with https:// or file:///, got ${describe(url.protocol)}`);
+  }
   if (url.username !== "" || url.password !== "") throw new Error("it must not contain a user or a password");
-  return url.href;
+  return { kind: "bundle endpoint", url: url.href };
+}
+
+function parseFilePath(url: URL): string {
+  if (url.host !== "" || url.search !== "" || url.hash !== "") {
+    throw new Error(
+      `it must name a file of the control plane's machine, file:///FOLDER/FILE, got ${describe(url.href)}`,
+    );
+  }
+  return fileURLToPath(url);
 }
 
 function textOf(value: PlainValue | undefined): string {
