@@ -49,8 +49,16 @@ const DISCOVER_HEADERS = {
 async function dial(localAddress: string): Promise<ClientHttp2Session> {
   const session = plane.dialHttp2({ ...(await plane.workload()), localAddress });
   sessions.push(session);
-  await once(session, "remoteSettings");
+  await connected(session);
   return session;
+}
+
+/** Rejects if the session ends first, also without an error. */
+async function connected(session: ClientHttp2Session): Promise<void> {
+  const ended = closing(session).then(() =>
+    Promise.reject(new Error("the connection was closed before it was served")),
+  );
+  await Promise.race([once(session, "remoteSettings"), ended]);
 }
 
 /** The encoded first request of a stream, which asks what an address outside the mesh is. */
