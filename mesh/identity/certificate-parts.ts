@@ -1,4 +1,5 @@
 import { DER_TAG, DerReader } from "./der-reader.ts";
+import { readDerTime } from "./der-time.ts";
 import { IdentityError } from "./identity-error.ts";
 
 /** The parsed parts of a certificate, as complete DER elements. */
@@ -36,12 +37,19 @@ export function readCertificateParts(certificateDer: Uint8Array): CertificatePar
   return { signatureAlgorithm, ...readSignedPart(signed) };
 }
 
+/** OpenSSL and Node read more as a time than RFC 5280 allows, and not the same: an hour 80 is a date to one of them. */
+function checkDates(validity: DerReader): void {
+  readDerTime(validity, validity.next("notBefore"), "notBefore");
+  readDerTime(validity, validity.next("notAfter"), "notAfter");
+  validity.finish("notAfter");
+}
+
 function readSignedPart(signed: DerReader): Omit<CertificateParts, "signatureAlgorithm"> {
   signed.optional(CONTEXT.version, "the version");
   signed.expect(DER_TAG.integer, "the serial number");
   signed.expect(DER_TAG.sequence, "the algorithm");
   const issuer = signed.whole(signed.expect(DER_TAG.sequence, "the issuer"));
-  signed.expect(DER_TAG.sequence, "the validity");
+  checkDates(signed.inside(signed.expect(DER_TAG.sequence, "the validity")));
   const subject = signed.whole(signed.expect(DER_TAG.sequence, "the subject"));
   const publicKeyInfo = signed.whole(signed.expect(DER_TAG.sequence, "the public key"));
   signed.optional(CONTEXT.issuerUniqueId, "the issuer's unique id");

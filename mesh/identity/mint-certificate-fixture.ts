@@ -67,9 +67,12 @@ export interface MintLeafOptions {
   /** Written unchanged, valid or not. */
   readonly uriSans: readonly string[];
   readonly dnsSans?: readonly string[];
-  readonly notBefore: Date;
+  /** A time in DER need not be one. */
+  readonly notBefore: Date | Buffer;
   readonly notAfter: Date;
   readonly key?: KeyObject;
+  /** The BIT STRING of the key usage; "none": no such extension. @default digitalSignature, keyEncipherment */
+  readonly keyUsage?: Buffer | "none";
   /** @default ["server", "client"]; empty: no such extension */
   readonly usages?: readonly ("server" | "client")[];
   /** Added after the others, duplicates included. */
@@ -121,8 +124,9 @@ export function mintLeaf(options: MintLeafOptions): MintedCertificate {
     ...options.uriSans.map((uri) => formatDer(0x86, Buffer.from(uri, "latin1"))),
     ...(options.dnsSans ?? []).map((name) => formatDer(0x82, Buffer.from(name, "latin1"))),
   ];
+  const { keyUsage = Buffer.from([0x03, 0x02, 0x05, 0xa0]) } = options;
   const extensions: RawExtension[] = [
-    { oid: EXTENSION_OID.keyUsage, critical: true, der: Buffer.from([0x03, 0x02, 0x05, 0xa0]) },
+    ...(keyUsage === "none" ? [] : [{ oid: EXTENSION_OID.keyUsage, critical: true, der: keyUsage }]),
     { oid: EXTENSION_OID.basicConstraints, critical: true, der: formatSequence() },
   ];
   if (usages.length > 0) {
@@ -152,7 +156,7 @@ interface MintInput {
   /** Of a certificate that signs itself; "none": no authority's is named. @default SHA-1 of the key */
   readonly ownIdentifier: Buffer | "none" | undefined;
   readonly subject: Buffer;
-  readonly notBefore: Date;
+  readonly notBefore: Date | Buffer;
   readonly notAfter: Date | Buffer;
   readonly serialNumber: Uint8Array | undefined;
   readonly extensions: readonly RawExtension[];
@@ -171,8 +175,7 @@ function mint(input: MintInput): MintedCertificate {
     algorithm,
     input.issuerName ?? (input.issuer === undefined ? input.subject : subjectOf(input.issuer)),
     formatSequence(
-      formatTime(input.notBefore),
-      input.notAfter instanceof Date ? formatTime(input.notAfter) : input.notAfter,
+      ...[input.notBefore, input.notAfter].map((time) => (time instanceof Date ? formatTime(time) : time)),
     ),
     input.subject,
     createPublicKey(input.key).export({ type: "spki", format: "der" }),

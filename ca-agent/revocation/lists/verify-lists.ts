@@ -1,11 +1,12 @@
 import { hash, verify, X509Certificate } from "node:crypto";
 import { findIssuerFault } from "../../../mesh/identity/certificate-faults.ts";
+import { readKeyUsage } from "../../../mesh/identity/key-usage.ts";
 import {
   MAX_LISTED_CERTIFICATES,
   type RevocationList,
   readRevocationList,
 } from "../../../mesh/identity/revocation-list.ts";
-import { EXTENSION_OID, readExtensions } from "../../../mesh/identity/x509-extensions.ts";
+import { readExtensions } from "../../../mesh/identity/x509-extensions.ts";
 import { MeshError } from "../../../mesh/mesh-error.ts";
 import { CaError } from "../../ca-error.ts";
 import { parseRevocationLists, splitCertificates } from "../../x509/pem.ts";
@@ -23,9 +24,6 @@ export interface VerifiedList {
   readonly nextUpdateMs?: number;
   readonly serialNumbers: readonly string[];
 }
-
-/** Bit 6 of KeyUsage (RFC 5280, section 4.2.1.3). */
-const CRL_SIGN = 0x02;
 
 /**
  * Reads the lists of a PEM text and verifies each; throws a CaError `revocation_list` if one of them cannot be verified:
@@ -119,9 +117,7 @@ function isSignedBy({ algorithm, signedPart, signature }: RevocationList, { publ
 
 /** RFC 5280, section 6.3.3 (f): only a certificate that states its usages can exclude this one. */
 function maySignLists({ raw }: X509Certificate): boolean {
-  const usage = readExtensions(raw).find(({ oid }) => oid === EXTENSION_OID.keyUsage);
-  // A BIT STRING: tag, length, the number of unused bits, then the bits.
-  return usage === undefined || ((usage.value[3] ?? 0) & CRL_SIGN) !== 0;
+  return readKeyUsage(readExtensions(raw))?.cRLSign !== false;
 }
 
 function listError(message: string): CaError {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { formatSequence } from "../../identity/der-writer.ts";
+import { formatDer, formatSequence } from "../../identity/der-writer.ts";
 import { type MintLeafOptions, mintLeaf, mintRoot } from "../../identity/mint-certificate-fixture.ts";
 import { parseSpiffeId, parseTrustDomain } from "../../identity/spiffe-id.ts";
 import { indexRevocations } from "./revocations.ts";
@@ -26,6 +26,10 @@ function evidence(overrides: Partial<PeerEvidence> = {}): PeerEvidence {
   };
 }
 
+function keyUsage(unusedBits: number, ...octets: readonly number[]): Buffer {
+  return formatDer(0x03, Buffer.from([unusedBits, ...octets]));
+}
+
 describe("verifyPeer", () => {
   it("accepts a workload of the mesh, and returns its expiry and its path", () => {
     const certificate = mint();
@@ -48,6 +52,11 @@ describe("verifyPeer", () => {
       },
     },
     { name: "that is one of the expected ones", overrides: { expected: [WORLD, HELLO] } },
+    { name: "without key usage", overrides: { certificates: [mint({ keyUsage: "none" })] } },
+    {
+      name: "with an RSA key's usages of two octets",
+      overrides: { certificates: [mint({ keyUsage: keyUsage(7, 0xa8, 0x80) })] },
+    },
     { name: "without extended key usage", overrides: { certificates: [mint({ usages: [] })] } },
     { name: "at the last moment of its certificate", overrides: { nowMs: validity.notAfter.getTime() } },
     { name: "at the first moment of its certificate", overrides: { nowMs: validity.notBefore.getTime() } },
@@ -130,6 +139,27 @@ describe("verifyPeer", () => {
       name: "a server's certificate for a client",
       overrides: { certificates: [mint({ usages: ["server"] })] },
       reason: "wrong_usage",
+    },
+    // X509-SVID, section 4.3.
+    {
+      name: "a key that may not sign",
+      overrides: { certificates: [mint({ keyUsage: keyUsage(5, 0x20) })] },
+      reason: "wrong_usage",
+    },
+    {
+      name: "a key that may sign certificates",
+      overrides: { certificates: [mint({ keyUsage: keyUsage(2, 0x84) })] },
+      reason: "wrong_usage",
+    },
+    {
+      name: "a key that may sign lists",
+      overrides: { certificates: [mint({ keyUsage: keyUsage(1, 0x82) })] },
+      reason: "wrong_usage",
+    },
+    {
+      name: "the hour 80, which Node takes for a time and OpenSSL does not",
+      overrides: { certificates: [mint({ notBefore: formatDer(0x17, Buffer.from("250101800000Z")) })] },
+      reason: "malformed_certificate",
     },
     {
       name: "a client's certificate for a server",

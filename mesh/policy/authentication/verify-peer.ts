@@ -1,6 +1,7 @@
 import type { X509Certificate } from "node:crypto";
 import { type CertificateFault, findExtensionFault, findKeyFault } from "../../identity/certificate-faults.ts";
 import { IdentityError } from "../../identity/identity-error.ts";
+import { type KeyUsage, readKeyUsage } from "../../identity/key-usage.ts";
 import { parseSpiffeId, type SpiffeId, spiffeIdParts, type TrustDomain } from "../../identity/spiffe-id.ts";
 import type { ChainFault } from "../../identity/verify-chain.ts";
 import { readExtensions } from "../../identity/x509-extensions.ts";
@@ -141,11 +142,21 @@ function findLeafFault(leaf: X509Certificate, isServer: boolean): LeafFault | un
     return { reason: "wrong_usage", message };
   }
   try {
-    return findKeyFault(leaf) ?? findExtensionFault(leaf, readExtensions(leaf.raw));
+    const extensions = readExtensions(leaf.raw);
+    return findKeyFault(leaf) ?? findExtensionFault(leaf, extensions) ?? findKeyUsageFault(readKeyUsage(extensions));
   } catch (caught) {
     if (!(caught instanceof IdentityError)) throw caught;
     return { reason: "malformed_certificate", message: caught.message };
   }
+}
+
+/** X509-SVID, section 4.3: a workload signs with its key, but neither certificates nor lists. */
+function findKeyUsageFault(usage: KeyUsage | undefined): LeafFault | undefined {
+  if (usage === undefined) return undefined;
+  const reason = "wrong_usage";
+  if (!usage.digitalSignature) return { reason, message: "the certificate's key usage does not allow signatures" };
+  if (!usage.keyCertSign && !usage.cRLSign) return undefined;
+  return { reason, message: "the peer uses a key that may sign certificates or revocation lists as its own" };
 }
 
 function describeExpected(expected: readonly SpiffeId[]): string {
