@@ -30,7 +30,7 @@ describe("a control plane in a cluster", () => {
     expect(await readinessOf(metricsPort)).toBe("200 ready");
     const { roots, revoked } = JSON.parse((await ask(metricsPort, { path: "/debug/ca" })).body);
     expect(roots).toEqual([expect.objectContaining({ isSigning: true })]);
-    expect(revoked).toEqual({ certificates: 0, identities: 0 });
+    expect(revoked).toEqual({ certificates: 0, identities: 0, pods: 0 });
   });
 
   it("shows what it refuses of what is stored, with the reason, until that is put right", async () => {
@@ -93,7 +93,7 @@ describe("a control plane in a cluster", () => {
     const { resourceVersion: _, ...metadata } = pod.object.metadata;
     const running = { ...pod.object, metadata, status: { phase: "Running", podIP: "127.0.0.1" } };
     cluster.server.cluster.replace(KINDS.pods, running, { subresource: "status" });
-    await expect.poll(() => pod.renew(address, pair).catch(() => []), { timeout: 5000 }).toHaveLength(2);
+    await expect.poll(() => pod.renew(address, pair).catch(() => []), { timeout: 20_000 }).toHaveLength(2);
   });
 
   it("sends the foreign trust domains of its settings to sidecars", async () => {
@@ -112,6 +112,6 @@ describe("a control plane in a cluster", () => {
     });
     cleanup.add(() => sidecar.close());
     const domainsOf = () => sidecar.source.current()?.trust.federated?.map(({ trustDomain }) => trustDomain);
-    await expect.poll(domainsOf, { timeout: 5000 }).toEqual(trustDomains);
+    await expect.poll(domainsOf, { timeout: 20_000 }).toEqual(trustDomains);
   });
 });

@@ -78,7 +78,7 @@ describe("entente authz of a folder", () => {
   });
 
   it.each([
-    { name: "no word", args: [], status: 2, text: 'must be check or explain, got ""' },
+    { name: "no word", args: [], status: 2, text: "must be check or explain, and it is missing" },
     { name: "another word", args: ["describe", "web"], status: 2, text: 'got "describe"' },
     { name: "no pod", args: ["check"], status: 2, text: "check takes one pod" },
     {

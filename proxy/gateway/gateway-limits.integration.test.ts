@@ -44,7 +44,7 @@ describe("a client that is slow or exceeds limits", () => {
   });
 
   it("is not cut while its body moves, however long it takes", async () => {
-    const { port, upstream } = await start({ bodyIdleMs: 150, headersTimeoutMs: 200 });
+    const { port, upstream } = await start({ bodyIdleMs: 600, headersTimeoutMs: 600 });
     const client = await dialRaw(cleanup, port);
     client.write(`POST /a HTTP/1.1\r\n${HOST}Content-Length: 20\r\nConnection: close\r\n\r\n`);
     let sent = 0;
@@ -52,7 +52,7 @@ describe("a client that is slow or exceeds limits", () => {
       sent += 1;
       client.write("x");
       if (sent === 20) clearInterval(drip);
-    }, 40);
+    }, 60);
     cleanup.add(() => clearInterval(drip));
     expect(await readUntilClosed(client)).toMatch(/^HTTP\/1\.1 200 OK/);
     expect(upstream.executed[0]?.body).toBe("x".repeat(20));
@@ -68,9 +68,9 @@ describe("a client that is slow or exceeds limits", () => {
           received += chunk.length;
           if (received > size) socket.end("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
         });
-      }, 400);
+      }, 1500);
     });
-    const { port } = await startTestGateway(cleanup, await listen(cleanup, server), { limits: { bodyIdleMs: 60 } });
+    const { port } = await startTestGateway(cleanup, await listen(cleanup, server), { limits: { bodyIdleMs: 600 } });
     const body = "x".repeat(size);
     const request = `POST /a HTTP/1.1\r\n${HOST}Content-Length: ${size}\r\nConnection: close\r\n\r\n${body}`;
     expect(await sendRaw(cleanup, port, request)).toMatch(/^HTTP\/1\.1 200 OK/);
@@ -161,11 +161,11 @@ describe("a client that is slow or exceeds limits", () => {
     const serving = nextRequest(port);
     client.write(`GET /a HTTP/1.1\r\n${HOST}\r\n`);
     const { socket } = await serving;
-    await vi.waitFor(() => expect(socket.writableNeedDrain).toBe(true));
+    await vi.waitFor(() => expect(socket.writableNeedDrain).toBe(true), { timeout: 10_000 });
     if (!(socket instanceof FramedClient)) throw new Error("the connection is not framed");
     const listeners = socket.listenerCount("error") + socket.listenerCount("finish");
     for (let sent = 0; sent < 16 << 20 && client.writableLength < 8 << 20; sent += piece.length) client.write(piece);
-    await vi.waitFor(() => expect(socket.socket.isPaused()).toBe(true));
+    await vi.waitFor(() => expect(socket.socket.isPaused()).toBe(true), { timeout: 10_000 });
     expect(socket.socket.bytesRead).toBeLessThan(1 << 20);
     expect(socket.listenerCount("error") + socket.listenerCount("finish")).toBe(listeners);
     expect(await sendRaw(cleanup, port, LAST)).toMatch(/^HTTP\/1\.1 200 /);
