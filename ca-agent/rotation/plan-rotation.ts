@@ -1,5 +1,5 @@
-import { X509Certificate } from "node:crypto";
-import type { RotationLimits, RotationTime } from "./rotation-limits.ts";
+import { dueAt, earlyPublishMs } from "./rotation-dates.ts";
+import type { RotationTime } from "./rotation-limits.ts";
 import {
   fingerprintOf,
   type PublishedState,
@@ -24,10 +24,9 @@ export type RotationPlan =
   | { readonly kind: "count" }
   | { readonly kind: "roll_back"; readonly reason: string };
 
-/** A next root is prepared when less than this part of the current one's life remains, as in Istio. */
-const LEAD_SHARE = 0.2;
-/** A root that leaves outlive is not replaced for ever: at least half of its life is used. */
-const MAX_LEAD_SHARE = 0.5;
+/** After the early part of a publication by age, sidecars that have not acknowledged the root are waited for so long. */
+const GRACE_SHARE = 1 / 8;
+const EARLY_REASON = "by age nothing is urgent, and clients and meshes outside have time to learn of it";
 
 /**
  * Decides what follows in a rotation. A phase ends when all connected sidecars show that the next one cannot cut them off,
@@ -80,30 +79,31 @@ function planStart(state: SteadyState, evidence: RotationEvidence, { nowMs, limi
   return { kind: "step", to: "published", cause: isRequested ? "request" : "age" };
 }
 
-/** When a steady root is replaced by age, in epoch milliseconds. */
-function dueAt({ current, last }: SteadyState, limits: RotationLimits): number {
-  const { validFromDate, validToDate } = new X509Certificate(current.certificatePem);
-  const lifeMs = validToDate.getTime() - validFromDate.getTime();
-  const leadMs = Math.max(lifeMs * LEAD_SHARE, Math.min(lifeMs * MAX_LEAD_SHARE, 2 * limits.longestLeafMs));
-  const isRetry = last?.cause === "age" && last.outcome === "rolled_back";
-  return Math.max(validToDate.getTime() - leadMs, isRetry ? last.atMs + limits.retryMs : 0);
-}
-
 function planActivation(state: PublishedState, evidence: RotationEvidence, time: RotationTime): RotationPlan {
   const { phaseMs, limits } = time;
+  const { request } = evidence;
+  // Stored as one by request, which waits for nobody outside the mesh.
+  if (state.cause === "age" && request?.kind === "rotate" && isNew(state, request.requestId)) return { kind: "count" };
   const fault = findFault(state, evidence, time);
   if (fault !== undefined) return { kind: "roll_back", reason: fault };
   if (!(phaseMs >= limits.publishMs)) {
     return { kind: "wait", reason: "pods are receiving the new root", untilMs: dateOf(limits.publishMs, time) };
+  }
+  const earlyMs = earlyPublishMs(state, time);
+  if (phaseMs < earlyMs) {
+    const untilMs = dateOf(earlyMs, time);
+    return { kind: "wait", reason: `the new root signs from ${secondOf(untilMs)} on: ${EARLY_REASON}`, untilMs };
   }
   const missing = findMissing(evidence, time, [
     { counts: evidence.sidecars.trusting, root: state.next.certificatePem, lack: "do not trust the new root yet" },
   ]);
   if (missing === undefined) return { kind: "step", to: "signing" };
   const behind = findBehind(evidence.replicas);
+  // A control plane or a sidecar that has just started is waited for, also when the early part was longer than the limit.
+  const limitMs = Math.max(limits.publishLimitMs, earlyMs + earlyMs * GRACE_SHARE);
   // Its sidecars would never learn of the new root.
-  if (behind !== undefined && phaseMs >= limits.publishLimitMs) return { kind: "roll_back", reason: behind };
-  return waitFor(missing, { time, limitMs: limits.publishLimitMs, to: "signing" });
+  if (behind !== undefined && phaseMs >= limitMs) return { kind: "roll_back", reason: behind };
+  return waitFor(missing, { time, limitMs, to: "signing" });
 }
 
 function planRetirement(state: SigningState, evidence: RotationEvidence, time: RotationTime): RotationPlan {
@@ -224,9 +224,12 @@ function waitFor(
 }
 
 function waitUntil(missing: string, limitMs: number, time: RotationTime): RotationPlan {
-  // To the second, because two clocks never advance by exactly the same.
-  const until = new Date(Math.round(dateOf(limitMs, time) / 1000) * 1000);
-  return { kind: "wait", reason: `${missing}; this is waited for until ${until.toISOString()}` };
+  return { kind: "wait", reason: `${missing}; this is waited for until ${secondOf(dateOf(limitMs, time))}` };
+}
+
+/** To the second, because two clocks never advance by exactly the same. */
+function secondOf(ms: number): string {
+  return new Date(Math.round(ms / 1000) * 1000).toISOString();
 }
 
 /** When the phase will have lasted so long, in epoch milliseconds. */

@@ -104,6 +104,9 @@ describe("a rotation by age", () => {
     mesh.clock.jump(TEN_YEARS_MS * 0.02);
     // Their certificates have expired meanwhile.
     for (const sidecar of mesh.sidecars) sidecar.live();
+    await mesh.until("published");
+    await mesh.pass(LIMITS.earlyPublishMs - 5000);
+    expect(mesh.phases).toEqual(["steady", "published"]);
     await mesh.until("signing");
     await mesh.until("steady");
     expect(mesh.phases).toEqual(WHOLE);

@@ -14,7 +14,7 @@ describe("the limits of a rotation", () => {
   it("are no longer than a leaf lives, but those for sidecars that do not follow", () => {
     expect(createRotationLimits(30_000)).toEqual({
       ...{ publishMs: 30_000, settleMs: 30_000, clockErrorMs: 30_000, retryMs: 30_000, longestLeafMs: 30_000 },
-      ...{ publishLimitMs: DAY_MS, retireLimitMs: 7 * DAY_MS, countMs: HOUR_MS },
+      ...{ earlyPublishMs: 7 * DAY_MS, publishLimitMs: DAY_MS, retireLimitMs: 7 * DAY_MS, countMs: HOUR_MS },
     });
     expect(createRotationLimits(HOUR_MS)).toMatchObject({
       publishMs: 180_000,

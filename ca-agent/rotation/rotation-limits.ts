@@ -2,6 +2,11 @@
 export interface RotationLimits {
   /** The least time for which a root is published before it signs: mounted ConfigMaps take up to 90 s. @default 180,000 */
   readonly publishMs: number;
+  /**
+   * By age a root is published for so much longer before it signs, at most: clients and meshes outside, which copy the roots
+   * from time to time, learn of it first. It is never more than half of the lead. @default a week
+   */
+  readonly earlyPublishMs: number;
   /** Sidecars that have not acknowledged the new root are waited for so long. @default a day */
   readonly publishLimitMs: number;
   /** The longest lifetime of a leaf that any control plane grants. */
@@ -32,6 +37,7 @@ export function createRotationLimits(longestLeafMs: number, changed: Partial<Rot
   const upToLeaf = (limitMs: number): number => Math.min(limitMs, longestLeafMs);
   return {
     publishMs: upToLeaf(180_000),
+    earlyPublishMs: 7 * DAY_MS,
     publishLimitMs: DAY_MS,
     longestLeafMs,
     // Two clocks, each wrong by an hour and Istio's two minutes.

@@ -25,7 +25,7 @@ const CHECK_MS = 1000;
 /** Between two looks at whether all trust all. */
 const STEP_MS = 500;
 export const LIMITS: RotationLimits = createRotationLimits(LEAF_MS, {
-  ...{ publishMs: 10_000, publishLimitMs: 120_000, clockErrorMs: 2000, settleMs: 5000 },
+  ...{ publishMs: 10_000, earlyPublishMs: 60_000, publishLimitMs: 120_000, clockErrorMs: 2000, settleMs: 5000 },
   ...{ retireLimitMs: 240_000, retryMs: 60_000 },
 });
 

@@ -34,7 +34,7 @@ export const LEAF_MS = 1000;
 const NEVER_MS = 1e13;
 /** Without limits of patience: what is never given up must hold alone. */
 export const MODEL_LIMITS: RotationLimits = createRotationLimits(LEAF_MS, {
-  ...{ publishMs: 60, publishLimitMs: NEVER_MS, retireLimitMs: NEVER_MS },
+  ...{ publishMs: 60, earlyPublishMs: 150, publishLimitMs: NEVER_MS, retireLimitMs: NEVER_MS },
   ...{ clockErrorMs: 10, settleMs: 20, countMs: 300 },
 });
 

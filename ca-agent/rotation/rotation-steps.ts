@@ -47,12 +47,18 @@ export function confirmPhase<State extends SigningState | WithdrawingState>(stat
   return { ...countPhase(state, input), isFollowed: true, leavesEndMs: latestLeafEnd(input) };
 }
 
-/** Stores how long the phase has lasted, for those who go on with it after a restart. */
+/**
+ * Stores how long the phase has lasted, for those who go on with it after a restart. A root that is published by age no
+ * longer waits once an operator requests a rotation: this is the requested one from then on.
+ */
 export function countPhase<State extends PublishedState | SigningState | WithdrawingState>(
   state: State,
   input: StepInput,
 ): State {
-  return { ...state, ...carried(state, input), countedMs: input.phaseMs };
+  const { request } = input;
+  const isRequested = state.kind === "published" && request?.kind === "rotate" && request.requestId !== state.requestId;
+  const cause = isRequested ? "request" : state.cause;
+  return { ...state, ...carried(state, input), cause, countedMs: input.phaseMs };
 }
 
 /** The root that no longer signs, and whose leaves have all expired, is forgotten with its key. */
