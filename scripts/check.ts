@@ -29,6 +29,18 @@ const STEPS: readonly Step[] = [
   { name: "nothing is left behind", run: checkLeftovers },
 ];
 
+const USAGE = `Usage: npm run check
+
+Runs all checks that a change must pass, which takes about ten minutes:
+${STEPS.map(({ name }) => `  ${name}\n`).join("")}`;
+const args = process.argv.slice(2);
+if (args.length > 0) {
+  const isHelp = args.every((arg) => arg === "--help" || arg === "-h");
+  if (isHelp) process.stdout.write(USAGE);
+  else process.stderr.write(`unexpected argument ${JSON.stringify(args[0])}\n${USAGE}`);
+  process.exit(isHelp ? 0 : 2);
+}
+
 /** The environment variable with the name of the file in which test processes record their ids. */
 const LEDGER = "ENTENTE_CHECK_LEDGER";
 const scratch = mkdtempSync(join(tmpdir(), "entente-check-"));

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { parseDemoOptions } from "./parse-demo-options.ts";
 
-const PARTS = ["a", "b", "c"].map((letter) => ({ letter }));
+const PARTS = ["a", "b", "c"].map((letter) => ({ letter, title: `part ${letter}` }));
 
 describe("the demo's command line", () => {
   it.each([
@@ -23,7 +23,8 @@ describe("the demo's command line", () => {
     expect(choice).toMatchObject({ text: expect.stringContaining("Usage: npm run demo") });
   });
 
-  it("--help prints the usage", () => {
-    expect(parseDemoOptions(["--help"], PARTS)).toMatchObject({ kind: "usage", status: 0 });
+  it("--help prints the usage, with a line for each part", () => {
+    const text = expect.stringContaining("  a  part a\n  b  part b\n  c  part c\n");
+    expect(parseDemoOptions(["--help"], PARTS)).toMatchObject({ kind: "usage", status: 0, text });
   });
 });

@@ -1,23 +1,30 @@
 import { parseArgs } from "node:util";
 import type { Check } from "./checks/check.ts";
 
-export type DemoChoice<Part> =
-  | { readonly kind: "run"; readonly checks: readonly Part[] }
+type Part = Pick<Check, "letter" | "title">;
+
+export type DemoChoice<Shown> =
+  | { readonly kind: "run"; readonly checks: readonly Shown[] }
   | { readonly kind: "usage"; readonly text: string; readonly status: 0 | 2 };
 
 const USAGE = `Usage: npm run demo -- [options]
   --only LETTER,…   the parts to run, such as l,m (all)
 `;
 
+function formatUsage(parts: readonly Part[]): string {
+  const lines = parts.map(({ letter, title }) => `  ${letter}  ${title}\n`);
+  return `${USAGE}\nParts:\n${lines.join("")}`;
+}
+
 /** Reads the command line: which of the parts to run, in their own order. */
-export function parseDemoOptions<Part extends Pick<Check, "letter">>(
+export function parseDemoOptions<Shown extends Part>(
   args: readonly string[],
-  parts: readonly Part[],
-): DemoChoice<Part> {
+  parts: readonly Shown[],
+): DemoChoice<Shown> {
   try {
     const options = { only: { type: "string" }, help: { type: "boolean", default: false } } as const;
     const { values } = parseArgs({ args: [...args], options });
-    if (values.help) return { kind: "usage", text: USAGE, status: 0 };
+    if (values.help) return { kind: "usage", text: formatUsage(parts), status: 0 };
     return { kind: "run", checks: choose(values.only, parts) };
   } catch (caught) {
     const reason = caught instanceof Error ? caught.message : String(caught);
@@ -25,7 +32,7 @@ export function parseDemoOptions<Part extends Pick<Check, "letter">>(
   }
 }
 
-function choose<Part extends Pick<Check, "letter">>(only: string | undefined, parts: readonly Part[]): readonly Part[] {
+function choose<Shown extends Part>(only: string | undefined, parts: readonly Shown[]): readonly Shown[] {
   if (only === undefined) return parts;
   const letters = only.split(",");
   const known = parts.map(({ letter }) => letter);
