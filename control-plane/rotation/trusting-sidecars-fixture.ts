@@ -11,8 +11,6 @@ import type { SecureMaterial } from "../../proxy/tls/secure-context-source.ts";
 import { startWorkloadTls, type WorkloadTls, type WorkloadTlsOptions } from "../../proxy/tls/workload-tls.ts";
 
 const LOOK_MS = 20;
-/** A handshake costs more than a look. */
-const LOOKS_PER_HANDSHAKE = 3;
 
 export type SidecarFiles = Pick<
   WorkloadTlsOptions,
@@ -23,7 +21,8 @@ export class TrustingSidecars {
   readonly all: WorkloadTls[] = [];
   /** Why one did not trust another, at any moment. */
   readonly faults = new Set<string>();
-  #looks = 0;
+  /** Who has been tried with whom: a verdict is about two values, and what looks must not take the processor from what it looks at. */
+  readonly #tried = new WeakMap<SecureMaterial, WeakSet<SecureMaterial>>();
   readonly #cleanup: Cleanup;
 
   constructor(cleanup: Cleanup) {
@@ -65,12 +64,15 @@ export class TrustingSidecars {
     for (const [client, server] of this.#pairs()) await this.#shake(client, server);
   }
 
+  /** Both verdicts on each pair that has not met yet. */
   async #look(): Promise<void> {
-    const pairs = this.#pairs();
-    for (const [verifier, peer] of pairs) this.#note(findFault(verifier, peer));
-    this.#looks += 1;
-    const pair = pairs[Math.floor(this.#looks / LOOKS_PER_HANDSHAKE) % pairs.length];
-    if (this.#looks % LOOKS_PER_HANDSHAKE === 0 && pair !== undefined) await this.#shake(...pair);
+    const met = this.#pairs().filter(([one, other]) => this.#tried.get(one)?.has(other) !== true);
+    for (const [one, other] of met) {
+      const others = this.#tried.get(one) ?? new WeakSet();
+      this.#tried.set(one, others.add(other));
+      this.#note(findFault(one, other));
+    }
+    for (const [client, server] of met) await this.#shake(client, server);
   }
 
   /** Without those whose certificate has expired: on a busy machine one of seconds does, and that is no lack of trust. */
