@@ -93,6 +93,8 @@ export class ControlPlaneFixture {
     token.startsWith("good-token")
       ? { kind: "authenticated", identity: HELLO }
       : { kind: "refused", reason: "expired", message: "the token has expired" };
+  /** Signs all certificates of workloads. */
+  signWorkload: Authority["signWorkload"] = (request) => this.authority.signWorkload(request);
   /** Open connections, and the serial number of each one's client certificate. */
   readonly sessions = new Map<ServerHttp2Session, string | undefined>();
   /** Of its own certificate, another one after each `listen`. */
@@ -210,7 +212,7 @@ export class ControlPlaneFixture {
   #register(router: Parameters<typeof registerIssuingService>[0]): void {
     const { lifetimeMs = 3_600_000 } = this.#options;
     registerIssuingService(router, {
-      authority: this.authority,
+      authority: { ...this.authority, signWorkload: (request) => this.signWorkload(request) },
       tagPod: tagPodByUid,
       authenticator: {
         authenticate: (token) => {
@@ -275,10 +277,10 @@ export class ControlPlaneFixture {
   }
 }
 
-/** An authority of its own, in a directory that a test removes. */
-export async function openTestAuthority(directory: string): Promise<Authority> {
+/** An authority of its own, in a directory that a test removes; in the same one the same authority. */
+export async function openTestAuthority(directory: string, clock = systemClock): Promise<Authority> {
   const trustDomain = SETTINGS.trustDomain;
-  return await openAuthority({ directory, trustDomain, clock: systemClock, log: new RecordingLogger() });
+  return await openAuthority({ directory, trustDomain, clock, log: new RecordingLogger() });
 }
 
 function peerCertificates(

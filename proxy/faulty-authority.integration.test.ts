@@ -1,0 +1,174 @@
+/** What clients of a sidecar and of the gateway see while the authority that renews certificates fails in every way. */
+import { writeFile } from "node:fs/promises";
+import { Agent, get } from "node:http";
+import { join } from "node:path";
+import { setTimeout as delay } from "node:timers/promises";
+import { afterEach, expect, it } from "vitest";
+import type { Authority, WorkloadRequest } from "../ca-agent/authority/authority.ts";
+import { parseSpiffeId, type SpiffeId, spiffeIdParts } from "../mesh/identity/spiffe-id.ts";
+import { RecordingLogger } from "../mesh/recording-logger-fixture.ts";
+import { systemClock } from "../mesh/runtime.ts";
+import { Cleanup } from "../net/cleanup-fixture.ts";
+import { startTestGateway } from "./gateway/gateway-fixture.ts";
+import { startInboundSide } from "./inbound-side-fixture.ts";
+import { HELLO, meshDestination, WORLD } from "./mesh-identities-fixture.ts";
+import { createTestUpstreamDialer, startOutboundSide } from "./outbound-side-fixture.ts";
+import { startHoldingApplication } from "./revoked-peers-fixture.ts";
+import { createProxyMetrics } from "./telemetry/proxy-metrics.ts";
+import { ControlPlaneFixture, meshOf, openTestAuthority } from "./tls/control-plane/control-plane-fixture.ts";
+import { createSvidKey, formatCertificateRequest } from "./tls/csr.ts";
+import { startWorkloadTls, type WorkloadTls } from "./tls/workload-tls.ts";
+
+const cleanup = new Cleanup();
+afterEach(() => cleanup.run());
+
+const GATEWAY = parseSpiffeId("spiffe://cluster.local/ns/istio-system/sa/gateway");
+const IDENTITIES = [HELLO, WORLD, GATEWAY];
+/** Renewal is due at half, and each attempt that fails is followed by the next one within a tenth of the rest. */
+const LIFETIME_MS = 12_000;
+const SLOW_MS = 1000;
+const HOUR_MS = 3_600_000;
+const PAUSE_MS = 20;
+
+/** The pod of each workload. */
+function formatPod(identity: SpiffeId, index: number): string {
+  const { namespace, serviceAccount } = spiffeIdParts(identity);
+  return `
+apiVersion: v1
+kind: Pod
+metadata: { name: pod-${index}, namespace: ${namespace} }
+spec: { serviceAccountName: ${serviceAccount}, containers: [{ name: app }] }
+status: { podIP: 10.0.0.${index + 1}, phase: Running }
+`;
+}
+
+type Answer = (request: WorkloadRequest) => Promise<readonly string[]>;
+
+/** One for each attempt of a workload. */
+async function listFaults(plane: ControlPlaneFixture): Promise<readonly Answer[]> {
+  // Its own certificate is from now, so its clock is wrong from then on.
+  const shifted = async (byMs: number): Promise<Authority> => {
+    let wrongBy = 0;
+    const clock = { ...systemClock, now: () => systemClock.now() + wrongBy };
+    const authority = await openTestAuthority(join(plane.directory, "ca"), clock);
+    wrongBy = byMs;
+    return authority;
+  };
+  const [behind, ahead] = [await shifted(-3 * HOUR_MS), await shifted(3 * HOUR_MS)];
+  const foreign = await openTestAuthority(join(plane.directory, "foreign"));
+  const csrPem = formatCertificateRequest(createSvidKey(), HELLO);
+  return [
+    () => Promise.reject(new Error("the authority is broken")),
+    async () => ["garbage"],
+    (request) => plane.authority.signWorkload({ ...request, identity: parseSpiffeId(`${request.identity}-other`) }),
+    (request) => plane.authority.signWorkload({ ...request, csrPem }),
+    (request) => foreign.signWorkload(request),
+    (request) => behind.signWorkload(request),
+    (request) => ahead.signWorkload(request),
+    async (request) => {
+      await delay(SLOW_MS);
+      return await plane.authority.signWorkload(request);
+    },
+  ];
+}
+
+/** Three workloads, each with its token. */
+async function startWorkloads(plane: ControlPlaneFixture): Promise<readonly WorkloadTls[]> {
+  plane.judgeToken = async (token) => {
+    const identity = IDENTITIES.find((_, index) => token === `token-${index}`);
+    return identity === undefined
+      ? { kind: "refused", reason: "expired", message: "the token has expired" }
+      : { kind: "authenticated", identity };
+  };
+  plane.change(meshOf("STRICT", IDENTITIES.map(formatPod).join("---")));
+  const start = async (identity: SpiffeId, index: number): Promise<WorkloadTls> => {
+    const tokenFile = join(plane.directory, `token-${index}`);
+    await writeFile(tokenFile, `token-${index}`);
+    const workload = { namespace: spiffeIdParts(identity).namespace, name: `pod-${index}` };
+    const deps = { log: new RecordingLogger(), random: Math.random };
+    const tls = await startWorkloadTls({ ...plane.workloadOptions(), ...deps, identity, tokenFile, workload });
+    cleanup.add(() => tls.close());
+    await expect.poll(() => tls.source.current()?.identity).toBe(identity);
+    return tls;
+  };
+  return await Promise.all(IDENTITIES.map(start));
+}
+
+/** A sidecar's side and the gateway, both in front of the sidecar of one application. @returns their ports */
+async function startPaths(workloads: readonly WorkloadTls[]): Promise<readonly number[]> {
+  const [client, server, edge] = workloads.map(({ source }) => source);
+  if (client === undefined || server === undefined || edge === undefined) throw new Error("there are three");
+  const application = await startHoldingApplication(cleanup, "http");
+  const inbound = await startInboundSide(cleanup, {
+    ...{ mode: "STRICT", applicationPort: application.port, protocol: "http", secureContexts: server },
+  });
+  const destination = meshDestination([inbound.port], { overrides: { protocol: "http" } });
+  const outbound = await startOutboundSide(cleanup, { destination, secureContexts: client });
+  const meters = createProxyMetrics({ clock: systemClock });
+  const { dialer } = createTestUpstreamDialer(cleanup, { destination, meters, secureContexts: edge });
+  const gateway = await startTestGateway(cleanup, inbound.port, { dialer });
+  // Each request has a handshake between the sidecars.
+  const timer = setInterval(() => outbound.closeIdle(), PAUSE_MS);
+  cleanup.add(() => clearInterval(timer));
+  return [outbound.port, gateway.port];
+}
+
+/** Requests on kept and on new connections. @returns a function that ends them, and returns what came of them */
+function startTraffic(ports: readonly number[]) {
+  const stop = new AbortController();
+  const failures: string[] = [];
+  const agents = ports.flatMap((port) => [true, false].map((keepAlive) => ({ port, agent: new Agent({ keepAlive }) })));
+  const loops = agents.map(async ({ port, agent }) => {
+    let requests = 0;
+    while (!stop.signal.aborted) {
+      const failure = await ask(port, agent);
+      requests += 1;
+      if (failure !== undefined) failures.push(`${new Date().toISOString()}, port ${port}: ${failure}`);
+      await delay(PAUSE_MS);
+    }
+    agent.destroy();
+    return requests;
+  });
+  return async () => {
+    stop.abort();
+    return { requests: await Promise.all(loops), failures };
+  };
+}
+
+function ask(port: number, agent: Agent): Promise<string | undefined> {
+  return new Promise((resolve) => {
+    const request = get({ host: "127.0.0.1", port, agent, headers: { host: "shop.example" } }, (response) => {
+      let text = "";
+      response.on("data", (chunk) => {
+        text += chunk;
+      });
+      response.on("end", () => resolve(text === "whole" ? undefined : `${response.statusCode} ${text}`));
+    });
+    request.on("error", ({ message }) => resolve(message));
+  });
+}
+
+it("no request fails while renewals get errors, garbage, another's certificate, an expired or a future one", async () => {
+  const plane = await ControlPlaneFixture.start({ lifetimeMs: LIFETIME_MS });
+  cleanup.add(() => plane.dispose());
+  const workloads = await startWorkloads(plane);
+  const serials = () => workloads.map(({ source }) => source.current()?.certificates[0]?.serialNumber);
+  const first = serials();
+  const faults = await listFaults(plane);
+  const attempts = new Map<SpiffeId, number>();
+  plane.signWorkload = async (request) => {
+    const attempt = attempts.get(request.identity) ?? 0;
+    attempts.set(request.identity, attempt + 1);
+    return await (faults[attempt] ?? plane.authority.signWorkload)(request);
+  };
+  const end = startTraffic(await startPaths(workloads));
+  const isRenewed = () => serials().every((serial, index) => serial !== undefined && serial !== first[index]);
+  await expect.poll(isRenewed, { timeout: 30_000 }).toBe(true);
+  // The new certificates are in use.
+  await delay(500);
+  const { requests, failures } = await end();
+  process.stdout.write(`${requests.join(" + ")} requests, ${[...attempts.values()].join(" + ")} attempts\n`);
+  expect(failures).toEqual([]);
+  for (const count of requests) expect(count).toBeGreaterThan(20);
+  for (const identity of IDENTITIES) expect(attempts.get(identity)).toBe(faults.length);
+}, 60_000);
