@@ -3,7 +3,7 @@ import { writeFile } from "node:fs/promises";
 import { Agent, get } from "node:http";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { afterEach, expect, it } from "vitest";
+import { describe, expect, it, type TestContext } from "vitest";
 import type { Authority, WorkloadRequest } from "../ca-agent/authority/authority.ts";
 import { parseSpiffeId, type SpiffeId, spiffeIdParts } from "../mesh/identity/spiffe-id.ts";
 import { RecordingLogger } from "../mesh/recording-logger-fixture.ts";
@@ -19,16 +19,15 @@ import { ControlPlaneFixture, meshOf, openTestAuthority } from "./tls/control-pl
 import { createSvidKey, formatCertificateRequest } from "./tls/csr.ts";
 import { startWorkloadTls, type WorkloadTls } from "./tls/workload-tls.ts";
 
-const cleanup = new Cleanup();
-afterEach(() => cleanup.run());
-
 const GATEWAY = parseSpiffeId("spiffe://cluster.local/ns/istio-system/sa/gateway");
 const IDENTITIES = [HELLO, WORLD, GATEWAY];
 /** Renewal is due at half, and each attempt that fails is followed by the next one within a tenth of the rest. */
-const LIFETIME_MS = 12_000;
+const LIFETIME_MS = 24_000;
 const SLOW_MS = 1000;
+/** The same without attempts that fail one after another. */
+const SHORT_LIFETIME_MS = 9000;
 const HOUR_MS = 3_600_000;
-const PAUSE_MS = 20;
+const PAUSE_MS = 50;
 
 /** The pod of each workload. */
 function formatPod(identity: SpiffeId, index: number): string {
@@ -73,7 +72,7 @@ async function listFaults(plane: ControlPlaneFixture): Promise<readonly Answer[]
 }
 
 /** Three workloads, each with its token. */
-async function startWorkloads(plane: ControlPlaneFixture): Promise<readonly WorkloadTls[]> {
+async function startWorkloads(plane: ControlPlaneFixture, cleanup: Cleanup): Promise<readonly WorkloadTls[]> {
   plane.judgeToken = async (token) => {
     const identity = IDENTITIES.find((_, index) => token === `token-${index}`);
     return identity === undefined
@@ -95,7 +94,7 @@ async function startWorkloads(plane: ControlPlaneFixture): Promise<readonly Work
 }
 
 /** A sidecar's side and the gateway, both in front of the sidecar of one application. @returns their ports */
-async function startPaths(workloads: readonly WorkloadTls[]): Promise<readonly number[]> {
+async function startPaths(workloads: readonly WorkloadTls[], cleanup: Cleanup): Promise<readonly number[]> {
   const [client, server, edge] = workloads.map(({ source }) => source);
   if (client === undefined || server === undefined || edge === undefined) throw new Error("there are three");
   const application = await startHoldingApplication(cleanup, "http");
@@ -148,27 +147,74 @@ function ask(port: number, agent: Agent): Promise<string | undefined> {
   });
 }
 
-it("no request fails while renewals get errors, garbage, another's certificate, an expired or a future one", async () => {
-  const plane = await ControlPlaneFixture.start({ lifetimeMs: LIFETIME_MS });
+async function startMesh(lifetimeMs: number, { onTestFinished }: TestContext) {
+  const cleanup = new Cleanup();
+  onTestFinished(() => cleanup.run());
+  const plane = await ControlPlaneFixture.start({ lifetimeMs });
   cleanup.add(() => plane.dispose());
-  const workloads = await startWorkloads(plane);
+  const workloads = await startWorkloads(plane, cleanup);
   const serials = () => workloads.map(({ source }) => source.current()?.certificates[0]?.serialNumber);
-  const first = serials();
-  const faults = await listFaults(plane);
-  const attempts = new Map<SpiffeId, number>();
-  plane.signWorkload = async (request) => {
-    const attempt = attempts.get(request.identity) ?? 0;
-    attempts.set(request.identity, attempt + 1);
-    return await (faults[attempt] ?? plane.authority.signWorkload)(request);
+  let last = serials();
+  /** Until each has another certificate than at the last call. */
+  const renewed = async (): Promise<void> => {
+    const isRenewed = () => serials().every((serial, index) => serial !== undefined && serial !== last[index]);
+    await expect.poll(isRenewed, { timeout: 30_000 }).toBe(true);
+    last = serials();
   };
-  const end = startTraffic(await startPaths(workloads));
-  const isRenewed = () => serials().every((serial, index) => serial !== undefined && serial !== first[index]);
-  await expect.poll(isRenewed, { timeout: 30_000 }).toBe(true);
-  // The new certificates are in use.
-  await delay(500);
-  const { requests, failures } = await end();
-  process.stdout.write(`${requests.join(" + ")} requests, ${[...attempts.values()].join(" + ")} attempts\n`);
-  expect(failures).toEqual([]);
-  for (const count of requests) expect(count).toBeGreaterThan(20);
-  for (const identity of IDENTITIES) expect(attempts.get(identity)).toBe(faults.length);
-}, 60_000);
+  return { plane, renewed, end: startTraffic(await startPaths(workloads, cleanup)) };
+}
+
+// Side by side, because they mostly wait.
+describe.concurrent("no request fails", () => {
+  it("while renewals get errors, garbage, another's certificate, an expired or a future one", async (test) => {
+    const { plane, renewed, end } = await startMesh(LIFETIME_MS, test);
+    const faults = await listFaults(plane);
+    const attempts = new Map<SpiffeId, number>();
+    plane.signWorkload = async (request) => {
+      const attempt = attempts.get(request.identity) ?? 0;
+      attempts.set(request.identity, attempt + 1);
+      return await (faults[attempt] ?? plane.authority.signWorkload)(request);
+    };
+    await renewed();
+    // The new certificates are in use.
+    await delay(500);
+    const { requests, failures } = await end();
+    process.stdout.write(`${requests.join(" + ")} requests, ${[...attempts.values()].join(" + ")} attempts\n`);
+    expect(failures).toEqual([]);
+    for (const count of requests) expect(count).toBeGreaterThan(20);
+    for (const identity of IDENTITIES) expect(attempts.get(identity)).toBe(faults.length);
+  }, 60_000);
+
+  it("while tokens have expired, the bundle is emptied, and the authority is killed in mid-request", async (test) => {
+    const { plane, renewed, end } = await startMesh(SHORT_LIFETIME_MS, test);
+    const roots = plane.roots.current();
+    const rejecting = () => plane.proxies().filter(({ rejections }) => rejections.length > 0).length;
+    const writeTokens = (text: (index: number) => string) =>
+      Promise.all(IDENTITIES.map((_, index) => writeFile(join(plane.directory, `token-${index}`), text(index))));
+    await writeTokens(() => "expired");
+    plane.roots.change([]);
+    await expect.poll(rejecting).toBe(IDENTITIES.length);
+    await renewed();
+    let kills = 0;
+    plane.signWorkload = async (request) => {
+      kills += 1;
+      if (kills > 1) return await plane.authority.signWorkload(request);
+      void plane.stop().then(() => plane.listen());
+      return await new Promise(() => undefined);
+    };
+    await renewed();
+    expect(kills).toBeGreaterThan(IDENTITIES.length);
+    plane.roots.change(roots);
+    await expect.poll(() => [plane.proxies().length, rejecting()]).toEqual([IDENTITIES.length, 0]);
+    const byCertificate = plane.tokens.length;
+    await writeTokens((index) => `token-${index}`);
+    await renewed();
+    const { requests, failures } = await end();
+    process.stdout.write(`${requests.join(" + ")} requests, killed in the first of ${kills} signing requests\n`);
+    expect(failures).toEqual([]);
+    for (const count of requests) expect(count).toBeGreaterThan(20);
+    expect(plane.tokens.slice(byCertificate)).toEqual(
+      expect.arrayContaining(IDENTITIES.map((_, index) => `token-${index}`)),
+    );
+  }, 90_000);
+});
