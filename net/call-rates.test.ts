@@ -24,3 +24,10 @@ it("a reservation waits until the rate has earned its tokens, and later ones wai
   await clock.advance(1100);
   expect(buckets.reserve("a", 1)).toBe(100);
 });
+
+it("what is given back does not count, and never makes a burst larger", () => {
+  const buckets = new CallRates({ callBurst: 2, callsPerSecond: 10 }, new FakeClock());
+  expect([1, 2, 3].map(() => buckets.take("a"))).toEqual([true, true, false]);
+  for (let count = 0; count < 5; count += 1) buckets.giveBack("a");
+  expect([1, 2, 3].map(() => buckets.take("a"))).toEqual([true, true, false]);
+});

@@ -38,6 +38,12 @@ export class CallRates {
     return true;
   }
 
+  /** A call that was taken does not count. */
+  giveBack(caller: string): void {
+    const bucket = this.#refill(caller);
+    bucket.tokens = Math.min(this.#limits.callBurst, bucket.tokens + 1);
+  }
+
   /** Counts some calls even if there are too many, and returns how long to wait before they are served. */
   reserve(caller: string, calls: number): number {
     const bucket = this.#refill(caller);

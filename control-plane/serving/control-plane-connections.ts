@@ -130,6 +130,7 @@ class TrackedConnections implements ControlPlaneConnections {
     this.#unverified.delete(connection.ip, connection);
     connection.timer.cancel();
     connection.timer = startWallTimer(this.#clock, peer.notAfterMs, () => this.#end(connection));
+    this.#arrivals.verified(connection.ip, formatCaller(peer));
     this.#countCaller(formatCaller(peer), connection);
     const { socket } = connection;
     const onDead = (): void => {

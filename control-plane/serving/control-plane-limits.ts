@@ -24,6 +24,8 @@ export const DEFAULT_LIMITS: ControlPlaneLimits = {
   maxUnverifiedConnections: 1000,
   newConnectionBurst: 500,
   newConnectionsPerSecond: 10,
+  verifiedConnectionBurst: 64,
+  verifiedConnectionsPerSecond: 1,
   unverifiedLifetimeMs: 60_000,
   closeGraceMs: 5_000,
   untrustedGraceMs: 1_000,

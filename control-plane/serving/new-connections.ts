@@ -9,6 +9,10 @@ export interface NewConnectionLimits {
   readonly newConnectionBurst: number;
   /** Sustained. */
   readonly newConnectionsPerSecond: number;
+  /** Connections of one caller, by its certificate, that do not count for its address. Its pods connect again together. */
+  readonly verifiedConnectionBurst: number;
+  /** Sustained. */
+  readonly verifiedConnectionsPerSecond: number;
 }
 
 export interface NewConnectionsDeps {
@@ -17,14 +21,22 @@ export interface NewConnectionsDeps {
   readonly metrics: ControlPlaneMetrics | undefined;
 }
 
-/** Limits how fast one address opens connections: a handshake takes a millisecond or two of the processor. */
+/**
+ * Limits how fast one address opens connections: a handshake takes a millisecond or two of the processor. One that proves
+ * a certificate of the mesh does not count, within a rate of its caller. So many sidecars behind one address, as of a node
+ * or of a cluster behind a NAT, connect again as fast as their handshakes are served, and only those in progress count.
+ */
 export class NewConnections {
   readonly #rates: CallRates;
+  readonly #verified: CallRates;
   readonly #metrics: ControlPlaneMetrics | undefined;
 
   constructor({ limits, clock, metrics }: NewConnectionsDeps) {
-    const { newConnectionBurst: callBurst, newConnectionsPerSecond: callsPerSecond } = limits;
-    this.#rates = new CallRates({ callBurst, callsPerSecond }, clock);
+    const { newConnectionBurst, newConnectionsPerSecond, verifiedConnectionBurst, verifiedConnectionsPerSecond } =
+      limits;
+    this.#rates = new CallRates({ callBurst: newConnectionBurst, callsPerSecond: newConnectionsPerSecond }, clock);
+    const ofCaller = { callBurst: verifiedConnectionBurst, callsPerSecond: verifiedConnectionsPerSecond };
+    this.#verified = new CallRates(ofCaller, clock);
     this.#metrics = metrics;
   }
 
@@ -35,5 +47,13 @@ export class NewConnections {
     this.#metrics?.connectionRefused("too_many_new");
     socket.destroy();
     return false;
+  }
+
+  /**
+   * The connection from this address has a verified peer.
+   * @param caller as `formatCaller`
+   */
+  verified(address: string, caller: string): void {
+    if (!isLoopback(address) && this.#verified.take(caller)) this.#rates.giveBack(address);
   }
 }
