@@ -1,6 +1,6 @@
 /**
  * Limited places of several owners, such as the connections of each address. When there are too many, the owner with the
- * most of them gives one back, its oldest: a flood from one address displaces only itself, whoever else waits longer.
+ * most of them gives one back, its oldest: a flood from one address displaces only its own, even where others wait longer.
  */
 export class FairPlaces<Item> {
   /** Each owner's items, oldest first. */

@@ -85,7 +85,7 @@ export class ControlHomes {
     };
   }
 
-  /** Files are read by the system while time passes: whoever follows them waits for the clock again when they are read. */
+  /** Files are read by the system while time passes: followers wait for the clock again when they have read them. */
   async pass(ms: number): Promise<void> {
     for (let left = ms; left > 0; left -= 250) {
       await this.clock.advance(Math.min(left, 250));

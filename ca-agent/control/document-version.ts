@@ -3,7 +3,7 @@ import type { Fields } from "./strict-json.ts";
 /**
  * The version of the stored documents that this program writes: what is asked of the authority, and the state of a rotation.
  * Documents of version 1 do not name it. A later version writes `version`, its own, and `minReaderVersion`: the earliest
- * one that can follow the document when it ignores the fields that it does not know. Whoever adds a field increments this
+ * one that can follow the document when it ignores the fields that it does not know. A change that adds a field increments this
  * number, and sets `minReaderVersion` to 1 only if ignoring the field is safe.
  */
 export const DOCUMENT_VERSION = 1;

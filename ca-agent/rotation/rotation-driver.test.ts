@@ -237,7 +237,7 @@ const EVENTS: Readonly<Record<string, (mesh: RotationMesh, one: ControlPlane, nt
   },
 };
 
-it("whoever leads, dies or falls silent, no sidecar is cut off", async () => {
+it("whichever control plane leads, dies or falls silent, no sidecar is cut off", async () => {
   const act = fc.constantFrom(...Object.keys(EVENTS));
   const events = fc.array(fc.record({ act, who: fc.nat(5), waitMs: fc.integer({ min: 0, max: 30_000 }) }), {
     maxLength: 6,

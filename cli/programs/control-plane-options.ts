@@ -112,7 +112,7 @@ type Values = ReturnType<typeof parseArgs<{ options: typeof OPTIONS }>>["values"
 
 /**
  * An old root is trusted for the longest lifetime after it has signed last: no certificate may live longer. Istio's limit of
- * 90 days would keep each root for that long, and would give whoever has a token once a certificate for 90 days.
+ * 90 days would keep each root for that long, and would give a holder of a token once a certificate for 90 days.
  */
 function parseLifetimes(values: Values): Pick<ControlPlaneOptions, "defaultLifetimeMs" | "maxLifetimeMs"> {
   const { "workload-cert-ttl": lifetime, "max-workload-cert-ttl": longest } = values;

@@ -85,7 +85,7 @@ class StandaloneMesh {
     }));
   }
 
-  /** The sidecars' root files, as whoever runs them keeps them. */
+  /** The sidecars' root files, as their operator keeps them. */
   async mount(): Promise<void> {
     writeFileSync(join(this.folder, "root-cert.pem"), trustedRoots(await this.state()).join(""));
   }

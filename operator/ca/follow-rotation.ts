@@ -20,7 +20,7 @@ export interface FollowedRequest {
   readonly requestId: string | null;
 }
 
-/** @param hasBegun whether the rotation was in progress before: then its end is its own, whoever has asked for that. */
+/** @param hasBegun whether the rotation was in progress before: then its end is its own, whatever was asked. */
 export function judgeRotation(
   { kind, requestId }: FollowedRequest,
   replicas: readonly AuthorityReplica[],

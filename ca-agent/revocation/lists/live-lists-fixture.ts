@@ -11,7 +11,7 @@ import { LiveLists } from "./live-lists.ts";
 
 export const root = mintRoot({ commonName: "root" });
 export const intermediate = mintRoot({ commonName: "intermediate", issuer: root });
-export const stranger = mintRoot({ commonName: "stranger" });
+export const unknownRoot = mintRoot({ commonName: "unknown" });
 
 export const one = { entries: [{ serialNumber: "4f" }] };
 export const two = {

@@ -10,8 +10,8 @@ import {
   one,
   listsPem as pem,
   root,
-  stranger,
   two,
+  unknownRoot,
 } from "./live-lists-fixture.ts";
 
 /** The name of the root, and another key. */
@@ -61,7 +61,7 @@ describe("an operator's lists", () => {
   it.each([
     {
       name: "of an authority that is not the mesh's",
-      text: pem({ issuer: stranger }),
+      text: pem({ issuer: unknownRoot }),
       reason: "no authority of the mesh",
     },
     { name: "signed by another key", text: pem({ signer: imposter }), reason: "list 1 is not signed by the authority" },
@@ -103,7 +103,7 @@ describe("an operator's lists", () => {
     const opening = given.lists.opened().then(() => {
       isOpen = true;
     });
-    given.take(pem({ issuer: stranger }));
+    given.take(pem({ issuer: unknownRoot }));
     await given.clock.advance(60_000);
     expect(isOpen).toBe(false);
     expect(given.waiting.at(-1)).toContain("no authority of the mesh");
@@ -113,9 +113,9 @@ describe("an operator's lists", () => {
   });
 
   it("are usable as soon as the authority that signed them is in force", async () => {
-    given.take(pem({ issuer: stranger, ...one }));
+    given.take(pem({ issuer: unknownRoot, ...one }));
     expect(given.lists.fault()).toContain("no authority of the mesh");
-    given.changeRoots([root, stranger].map(({ certificate }) => certificate.toString()));
+    given.changeRoots([root, unknownRoot].map(({ certificate }) => certificate.toString()));
     await given.lists.opened();
     expect(given.listed()).toEqual(["4F"]);
   });

@@ -5,8 +5,8 @@ import {
   type ListsUnderTest,
   one,
   listsPem as pem,
-  stranger,
   two,
+  unknownRoot,
 } from "./live-lists-fixture.ts";
 
 let given: ListsUnderTest;
@@ -90,7 +90,7 @@ describe("lists in force", () => {
 
   it("are not withdrawn by a statement with a list that is refused", () => {
     given.take(pem(two));
-    given.take(`# no other lists\n${pem({ issuer: stranger })}`);
+    given.take(`# no other lists\n${pem({ issuer: unknownRoot })}`);
     expect(given.listed()).toEqual(["4F", "50"]);
   });
 

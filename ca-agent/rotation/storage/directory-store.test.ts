@@ -94,7 +94,7 @@ describe("the directory of a rotation", () => {
     expect((await readRoot(open())).state).toEqual(PUBLISHED);
   });
 
-  it("refuses an old state under a later name, which whoever may write beside it could give it", async () => {
+  it("refuses an old state under a later name, which any program that may write beside it could give it", async () => {
     await store(PUBLISHED);
     renameSync(join(directory, "self-signed.1"), join(directory, "self-signed.9"));
     await expect(open().read()).rejects.toThrow("self-signed.9 contains the state of revision 1");

@@ -105,7 +105,7 @@ describe("a revoked pod", () => {
   const serialOf = (tag: typeof pod, fill: number) => formatTaggedSerial(new Uint8Array(20).fill(fill), tag);
   const revocations = indexRevocations({ certificates: [], identities: [], pods: [pod] });
 
-  it("is found by each of its certificates, whoever has issued them", () => {
+  it("is found by each of its certificates, whichever authority has issued them", () => {
     for (const issuer of [AUTHORITY, OTHER_ROOT]) {
       for (const fill of [0, 0x7f, 0xff]) {
         const revoked = revocations.find([leafOf(issuer, serialOf(pod, fill)), issuer.certificate], HELLO);

@@ -54,8 +54,8 @@ const SHOWN_NAMES = 4;
 /**
  * Decides whether the peer of a TLS connection is trusted and expected. A resumed session is always refused: Node
  * reports it as `authorized` without checking any certificate (compare CVE-2022-21654). The authorities of the identity's
- * own trust domain must accept the chain, whoever else does. So they are asked first, by a name that is not proved yet: no
- * message contains it before a trusted authority has signed it.
+ * own trust domain must accept the chain, even if those of another domain do. So they are asked first, by a name that is not
+ * proved yet: no message contains it before a trusted authority has signed it.
  */
 export function verifyPeer(evidence: PeerEvidence): PeerVerdict {
   if (evidence.sessionReused) {
