@@ -48,11 +48,12 @@ describe("a step", () => {
   });
 
   it.each([
-    { name: "retires the old root", state: SIGNING, current: NEW },
-    { name: "retires a root that was withdrawn", state: WITHDRAWING, current: OLD },
-  ])("$name", async ({ state, current }) => {
+    { name: "retires the old root", state: SIGNING, current: NEW, requestId: "one" },
+    // What was asked meanwhile is carried out afterwards.
+    { name: "retires a root that was withdrawn", state: WITHDRAWING, current: OLD, requestId: undefined },
+  ])("$name", async ({ state, current, requestId }) => {
     const next = await takeStep(state, { kind: "step", to: "steady" }, deps);
-    expect(next).toMatchObject({ kind: "steady", current, requestId: "one" });
+    expect(next).toMatchObject({ kind: "steady", current, requestId });
   });
 
   it.each([
