@@ -1,5 +1,5 @@
 import type { X509Certificate } from "node:crypto";
-import { readCertificateParts } from "./certificate-parts.ts";
+import { type CertificateDates, readCertificateDates, readCertificateParts } from "./certificate-parts.ts";
 import { DER_TAG, DerReader } from "./der-reader.ts";
 import { IdentityError } from "./identity-error.ts";
 import { findPublicKeyFault, type PublicKeyFault } from "./public-key-rules.ts";
@@ -34,21 +34,35 @@ const UNDERSTOOD: readonly string[] = [
  * Validity (RFC 5280, section 4.1.2.5; both ends included). The message contains all three times: clock skew is common.
  */
 export function findValidityFault(certificate: X509Certificate, nowMs: number): CertificateFault | undefined {
-  const notBefore = certificate.validFromDate;
-  const notAfter = certificate.validToDate;
-  const times = `now ${formatTime(nowMs)}, notBefore ${formatTime(notBefore.getTime())}, notAfter ${formatTime(notAfter.getTime())}`;
   const which = describeCertificate(certificate);
-  // Written so that an unreadable date (NaN) is a fault.
-  if (!(nowMs >= notBefore.getTime())) {
+  const dates = readDates(certificate);
+  if (dates === undefined) return undatedFault(which);
+  const { notBeforeMs, notAfterMs } = dates;
+  const times = `now ${formatTime(nowMs)}, notBefore ${formatTime(notBeforeMs)}, notAfter ${formatTime(notAfterMs)}`;
+  // Written so that an unknown time (NaN) is a fault.
+  if (!(nowMs >= notBeforeMs)) {
     return { reason: "not_yet_valid", message: `${which} is not valid yet: ${times}; check both clocks` };
   }
-  if (!(nowMs <= notAfter.getTime())) return { reason: "expired", message: `${which} has expired: ${times}` };
+  if (!(nowMs <= notAfterMs)) return { reason: "expired", message: `${which} has expired: ${times}` };
   return undefined;
 }
 
 /** Whether both dates are dates. OpenSSL reads certificates in which they are not. */
-export function hasReadableDates({ validFromDate, validToDate }: X509Certificate): boolean {
-  return [validFromDate, validToDate].every((date) => Number.isFinite(date.getTime()));
+export function hasReadableDates(certificate: X509Certificate): boolean {
+  return readDates(certificate) !== undefined;
+}
+
+function readDates({ raw }: X509Certificate): CertificateDates | undefined {
+  try {
+    return readCertificateDates(raw);
+  } catch (caught) {
+    if (!(caught instanceof IdentityError)) throw caught;
+    return undefined;
+  }
+}
+
+function undatedFault(which: string): CertificateFault {
+  return { reason: "malformed_certificate", message: `${which} has dates that cannot be read` };
 }
 
 /** Whether a certificate may be an issuer at all: CA flag, dates that can be read, key, extensions. */
@@ -58,7 +72,7 @@ export function findIssuerFault(issuer: X509Certificate): CertificateFault | und
     return { reason: "not_an_authority", message: `${which} issued a certificate but is not a CA certificate` };
   }
   if (!hasReadableDates(issuer)) {
-    return { reason: "malformed_certificate", message: `${which} has dates that cannot be read` };
+    return undatedFault(which);
   }
   return readable(issuer, () => findKeyFault(issuer) ?? findExtensionFault(issuer, readExtensions(issuer.raw)));
 }

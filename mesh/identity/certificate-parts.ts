@@ -37,11 +37,33 @@ export function readCertificateParts(certificateDer: Uint8Array): CertificatePar
   return { signatureAlgorithm, ...readSignedPart(signed) };
 }
 
-/** OpenSSL and Node read more as a time than RFC 5280 allows, and not the same: an hour 80 is a date to one of them. */
-function checkDates(validity: DerReader): void {
-  readDerTime(validity, validity.next("notBefore"), "notBefore");
-  readDerTime(validity, validity.next("notAfter"), "notAfter");
+/** In epoch milliseconds. */
+export interface CertificateDates {
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
+}
+
+/**
+ * The dates of a certificate (RFC 5280, section 4.1.2.5), whatever else is in it. `X509Certificate` is not asked: OpenSSL and
+ * Node read more as a time than the RFC allows, and what Node returns for a time that it cannot read is not defined. Throws
+ * an IdentityError.
+ */
+export function readCertificateDates(certificateDer: Uint8Array): CertificateDates {
+  const whole = new DerReader(certificateDer);
+  const certificate = whole.inside(whole.expect(DER_TAG.sequence, "the certificate"));
+  const signed = certificate.inside(certificate.expect(DER_TAG.sequence, "the signed part"));
+  signed.optional(CONTEXT.version, "the version");
+  signed.expect(DER_TAG.integer, "the serial number");
+  signed.expect(DER_TAG.sequence, "the algorithm");
+  signed.expect(DER_TAG.sequence, "the issuer");
+  return readDates(signed.inside(signed.expect(DER_TAG.sequence, "the validity")));
+}
+
+function readDates(validity: DerReader): CertificateDates {
+  const notBeforeMs = readDerTime(validity, validity.next("notBefore"), "notBefore");
+  const notAfterMs = readDerTime(validity, validity.next("notAfter"), "notAfter");
   validity.finish("notAfter");
+  return { notBeforeMs, notAfterMs };
 }
 
 function readSignedPart(signed: DerReader): Omit<CertificateParts, "signatureAlgorithm"> {
@@ -49,7 +71,7 @@ function readSignedPart(signed: DerReader): Omit<CertificateParts, "signatureAlg
   signed.expect(DER_TAG.integer, "the serial number");
   signed.expect(DER_TAG.sequence, "the algorithm");
   const issuer = signed.whole(signed.expect(DER_TAG.sequence, "the issuer"));
-  checkDates(signed.inside(signed.expect(DER_TAG.sequence, "the validity")));
+  readDates(signed.inside(signed.expect(DER_TAG.sequence, "the validity")));
   const subject = signed.whole(signed.expect(DER_TAG.sequence, "the subject"));
   const publicKeyInfo = signed.whole(signed.expect(DER_TAG.sequence, "the public key"));
   signed.optional(CONTEXT.issuerUniqueId, "the issuer's unique id");
