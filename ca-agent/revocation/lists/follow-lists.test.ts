@@ -76,7 +76,8 @@ it("a list that others may write is refused", async () => {
   write(texts);
   const lists = await followDirectoryLists(folder, deps);
   write({ "ca-crl.pem": listOf("4f") }, 0o666);
-  await pass(7000);
+  // The file is read by the system while the clock's time passes.
+  for (let turn = 0; turn < 100 && lists.fault() === undefined; turn += 1) await pass(1000);
   expect(listed(lists)).toEqual([]);
   expect(lists.fault()).toContain('run "chmod go-w');
 });
