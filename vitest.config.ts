@@ -5,8 +5,8 @@ import { defineConfig } from "vitest/config";
 /** Of compiled modules, for the test processes and the programs that they start; kept between two runs. */
 process.env["NODE_COMPILE_CACHE"] ??= fileURLToPath(new URL("node_modules/.cache/compiled-modules", import.meta.url));
 
-/** Most integration tests and nearly all of the pods wait for sockets and timers: two files share even one processor. */
-const MAX_WORKERS = Math.max(2, availableParallelism() - 1);
+/** Most integration tests and nearly all of the pods wait for sockets and timers: three files share two processors. */
+const MAX_WORKERS = Math.max(3, availableParallelism() - 1);
 
 /**
  * Three projects, so that the quick tests can be run alone: `unit` opens no socket outside the process and needs no
@@ -51,9 +51,8 @@ export default defineConfig({
           include: ["**/*.netns.test.ts"],
           globalSetup: [fileURLToPath(new URL("scripts/bundle-test-image.ts", import.meta.url))],
           exclude: ["node_modules/**", "dist/**"],
-          // After the others, which need the processors: pods mostly wait, so more clusters run at a time.
+          // After the others, which need the processors.
           sequence: { groupOrder: 1 },
-          maxWorkers: MAX_WORKERS + 1,
           hookTimeout: 120_000,
         },
       },
