@@ -93,7 +93,7 @@ describe("the demo", () => {
       await expect.poll(demo.shown, { timeout: 60_000 }).toMatch(/✓ http:\/\/127\.0\.0\.1:\d+\//);
     await whole.interrupt();
     expect(await parts.ended, parts.shown()).toBe(0);
-    expect(parts.shown()).toMatch(/^l\. Root rotation.*^m\. Revocation.*^demo: \d+ passed, 0 failed$/ms);
+    expect(parts.shown()).toMatch(/^m\. Revocation.*^demo: \d+ passed, 0 failed$/ms);
     expect(readdirSync(scratch)).toEqual([]);
     expect(leftoversOf(demos.map(({ pid }) => pid))).toEqual([]);
   }, 300_000);
