@@ -11,6 +11,7 @@ import type { ResponseContext } from "./scanning/scan-response-head.ts";
 /** The head of a framer's message. */
 export interface FramedHead extends MessageHead {
   readonly fields: TextFields;
+  readonly keepAlive: boolean;
 }
 
 export interface Framed {

@@ -107,6 +107,8 @@ describe("what the request framer forwards", () => {
   });
 });
 
+const OLD_INTERIM = "HTTP/1.0 103 Early\r\n\r\n";
+
 describe("what the response framer forwards", () => {
   it("is accepted by Node's parser with the same boundaries", () => {
     fc.assert(
@@ -114,11 +116,13 @@ describe("what the response framer forwards", () => {
         const framed = frameResponse([bytes], GET, true);
         const byNode = parseWithNode(Buffer.from(framed.forwarded, "latin1"), "response", { ends: true });
         for (const [index, content] of framed.contents.entries()) {
-          const fields = framed.heads[index]?.fields.count ?? 0;
-          expect(byNode[index]).toMatchObject({ fields, content, isWhole: true });
+          const head = framed.heads[index];
+          expect(byNode[index]).toMatchObject({ fields: head?.fields.count ?? 0, content, isWhole: true });
+          // Node's parser reads nothing behind an interim response of HTTP/1.0, which defines none (RFC 9110 §15.2).
+          if (head?.keepAlive === false) return;
         }
       }),
-      RUNS,
+      { ...RUNS, examples: [[Buffer.from(`${OLD_INTERIM}HTTP/1.1 200 OK\r\n\r\ncontent`)]] },
     );
   });
 });

@@ -28,6 +28,11 @@ describe("ResponseFramer", () => {
       bytes: `HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n${OK}Content-Length: 0\r\n\r\n`,
       content: [0, 0],
     },
+    {
+      name: "100 of HTTP/1.0 before the response",
+      bytes: `HTTP/1.0 100 Continue\r\n\r\n${OK}Content-Length: 1\r\n\r\nx`,
+      content: [0, 1],
+    },
     { name: "no reason", bytes: "HTTP/1.1 200\r\nContent-Length: 0\r\n\r\n", content: [0] },
     { name: "HTTP/1.0", bytes: "HTTP/1.0 200 OK\r\n\r\nabc", ends: true, content: [3] },
   ])("ends at the right byte: $name", ({ bytes, request, ends, content }) => {
