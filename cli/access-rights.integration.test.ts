@@ -1,5 +1,4 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -14,6 +13,7 @@ import { parseSpiffeId } from "../mesh/identity/spiffe-id.ts";
 import { RecordingLogger } from "../mesh/recording-logger-fixture.ts";
 import { systemClock } from "../mesh/runtime.ts";
 import { Cleanup } from "../net/cleanup-fixture.ts";
+import { findFreePort } from "../net/free-port-fixture.ts";
 import { createCertificateClient } from "../proxy/tls/control-plane/control-plane-client.ts";
 import { createSvidKey, formatCertificateRequest } from "../proxy/tls/csr.ts";
 import { runCli } from "./run-cli.ts";
@@ -276,12 +276,4 @@ async function run(
   });
   if (status !== 0) throw new Error(output);
   return status;
-}
-
-async function findFreePort(): Promise<number> {
-  const listener = createServer();
-  await new Promise<void>((resolve) => listener.listen(0, "127.0.0.1", resolve));
-  const address = listener.address();
-  await new Promise((resolve) => listener.close(resolve));
-  return typeof address === "object" && address !== null ? address.port : 0;
 }

@@ -1,4 +1,3 @@
-import { createServer } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { settings } from "../discovery/discovery-fixture.ts";
 import { addDefinitions, putObjects } from "../discovery/kubernetes/mesh-cluster-fixture.ts";
@@ -7,20 +6,13 @@ import { startTestApiServer, type TestApiServer } from "../kubernetes/test-serve
 import { RecordingLogger } from "../mesh/recording-logger-fixture.ts";
 import { systemClock } from "../mesh/runtime.ts";
 import { Cleanup } from "../net/cleanup-fixture.ts";
-import { listen } from "../net/listen.ts";
+import { findFreePort } from "../net/free-port-fixture.ts";
 import { until } from "../net/until-fixture.ts";
 import { fixedSettings } from "./settings/live-settings.ts";
 import { startControlPlane } from "./start-control-plane.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
-
-async function findFreePort(): Promise<number> {
-  const server = createServer();
-  const port = await listen(server, { port: 0, host: "127.0.0.1", onError: () => undefined });
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 interface Started {
   readonly log: RecordingLogger;

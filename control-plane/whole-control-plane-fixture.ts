@@ -1,11 +1,10 @@
 /** For tests: the whole control plane of a cluster, assembled as it ships. */
-import { createServer } from "node:net";
 import type { MeshSettings } from "../mesh/mesh-settings.ts";
 import { RecordingLogger } from "../mesh/recording-logger-fixture.ts";
 import { TEST_SETTINGS } from "../mesh/resources/resource-set-fixture.ts";
-import { systemClock } from "../mesh/runtime.ts";
+import { type Clock, systemClock } from "../mesh/runtime.ts";
 import type { Cleanup } from "../net/cleanup-fixture.ts";
-import { listen } from "../net/listen.ts";
+import { findFreePort } from "../net/free-port-fixture.ts";
 import { type IdentityCluster, ROOT_NAMESPACE } from "./identity/cluster-identity-fixture.ts";
 import { servingNames } from "./identity/serving-names.ts";
 import type { RotationTuning } from "./rotation/start-rotation.ts";
@@ -13,13 +12,6 @@ import { fixedSettings } from "./settings/live-settings.ts";
 import { type ControlPlaneOptions, startControlPlane } from "./start-control-plane.ts";
 
 const HOUR_MS = 3_600_000;
-
-export async function findFreePort(): Promise<number> {
-  const server = createServer();
-  const port = await listen(server, { port: 0, host: "127.0.0.1", onError: () => undefined });
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
 
 export interface WholeControlPlaneOptions {
   /** Names its pod. @default "istiod-1" */
@@ -32,6 +24,8 @@ export interface WholeControlPlaneOptions {
   readonly rotation?: RotationTuning;
   /** @default TEST_SETTINGS */
   readonly settings?: MeshSettings;
+  /** @default the system's */
+  readonly clock?: Clock;
 }
 
 export interface AssembledControlPlane {
@@ -66,11 +60,11 @@ export async function startWholeControlPlane(
 }
 
 type AssembledOptions = Pick<ControlPlaneOptions, "source" | "identity"> &
-  Pick<WholeControlPlaneOptions, "maxLifetimeMs" | "rotation" | "settings">;
+  Pick<WholeControlPlaneOptions, "maxLifetimeMs" | "rotation" | "settings" | "clock">;
 
 /** The same with any source and identity. */
 export async function startAssembled(
-  { maxLifetimeMs = HOUR_MS, rotation, settings = TEST_SETTINGS, ...parts }: AssembledOptions,
+  { maxLifetimeMs = HOUR_MS, rotation, settings = TEST_SETTINGS, clock = systemClock, ...parts }: AssembledOptions,
   cleanup: Cleanup,
 ): Promise<AssembledControlPlane> {
   const signal = new AbortController();
@@ -83,7 +77,7 @@ export async function startAssembled(
       ...{ version: "test", settings: fixedSettings(settings) },
       dnsNames: servingNames(ROOT_NAMESPACE, undefined),
     },
-    { clock: systemClock, random: Math.random, log, signal: signal.signal },
+    { clock, random: Math.random, log, signal: signal.signal },
   );
   let isStopped = false;
   const stop = async (): Promise<void> => {

@@ -1,8 +1,8 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { findFreePort } from "../../net/free-port-fixture.ts";
 import { ENVOY_FOLDER } from "../find-program.ts";
 import { type Child, startChild } from "../processes/child.ts";
-import { findFreePort } from "../processes/free-port.ts";
 import { type EnvoySide, formatEnvoyConfig } from "./envoy-config.ts";
 import type { PathSurroundings, StartedPath } from "./path.ts";
 import { startedPair } from "./started-pair.ts";

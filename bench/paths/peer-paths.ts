@@ -1,7 +1,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { findFreePort } from "../../net/free-port-fixture.ts";
 import { startChild } from "../processes/child.ts";
-import { findFreePort } from "../processes/free-port.ts";
 import { formatHaproxyConfig, type PeerPorts } from "./haproxy-config.ts";
 import { formatNginxConfig } from "./nginx-config.ts";
 import type { ApplicationProtocol, PathSurroundings, StartedPath } from "./path.ts";

@@ -1,6 +1,6 @@
 import { join } from "node:path";
+import { findFreePort } from "../../net/free-port-fixture.ts";
 import { type Child, startChild } from "../processes/child.ts";
-import { findFreePort } from "../processes/free-port.ts";
 import { CLIENT_ID, SERVER_ID } from "./identities.ts";
 import type { PathSurroundings, StartedPath } from "./path.ts";
 import type { SideJob } from "./side-job.ts";

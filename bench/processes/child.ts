@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { createInterface } from "node:readline";
-import { waitForPort } from "./free-port.ts";
+import { waitForPort } from "./wait-for-port.ts";
 
 /** A program that the bench has started, and that is ready. */
 export interface Child {

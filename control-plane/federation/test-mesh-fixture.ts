@@ -17,6 +17,7 @@ import type { ForeignAuthorities, MeshSettings } from "../../mesh/mesh-settings.
 import { RecordingLogger, unlimitedLog } from "../../mesh/recording-logger-fixture.ts";
 import { systemClock } from "../../mesh/runtime.ts";
 import type { Cleanup } from "../../net/cleanup-fixture.ts";
+import { findFreePort } from "../../net/free-port-fixture.ts";
 import { startWorkloadTls, type WorkloadTls } from "../../proxy/tls/workload-tls.ts";
 import { type ControlPlaneServer, startControlPlaneServer } from "../serving/control-plane-server.ts";
 import { createTrustSource } from "../trust-source.ts";
@@ -70,7 +71,7 @@ export class TestMesh {
 
   static async start(cleanup: Cleanup, trustDomain: string, minted: MintedAuthority): Promise<TestMesh> {
     const mesh = new TestMesh(cleanup, trustDomain, minted);
-    await mesh.#listen(0);
+    await mesh.#listen(await findFreePort());
     return mesh;
   }
 

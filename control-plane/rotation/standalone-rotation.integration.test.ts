@@ -13,9 +13,9 @@ import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import { TEST_SETTINGS } from "../../mesh/resources/resource-set-fixture.ts";
 import { systemClock } from "../../mesh/runtime.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
+import { findFreePort } from "../../net/free-port-fixture.ts";
 import { fixedSettings } from "../settings/live-settings.ts";
 import { type StopControlPlane, startControlPlane } from "../start-control-plane.ts";
-import { findFreePort } from "../whole-control-plane-fixture.ts";
 import { startTestService } from "./test-service-fixture.ts";
 import { TrustingSidecars } from "./trusting-sidecars-fixture.ts";
 

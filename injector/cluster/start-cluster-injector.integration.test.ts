@@ -6,6 +6,7 @@ import { KINDS } from "../../kubernetes/kinds.ts";
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import { systemClock } from "../../mesh/runtime.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
+import { findFreePort } from "../../net/free-port-fixture.ts";
 import { createPod, TEST_SETTINGS } from "../admission/pod-fixture.ts";
 import { review } from "../serving/webhook-fixture.ts";
 import { InjectorCluster, refused } from "./injector-cluster-fixture.ts";
@@ -21,7 +22,14 @@ async function startInCluster(cluster: InjectorCluster, nativeSidecars: "auto" |
   const controller = new AbortController();
   const settings = { current: () => TEST_SETTINGS, subscribe: () => () => undefined, stop: () => undefined };
   const server = await startClusterInjector(
-    { api: cluster.api, settings, nativeSidecars, instance: "injector-1", host: "127.0.0.1", port: 0 },
+    {
+      api: cluster.api,
+      settings,
+      nativeSidecars,
+      instance: "injector-1",
+      host: "127.0.0.1",
+      port: await findFreePort(),
+    },
     { clock: systemClock, random: Math.random, randomBytes, log, signal: controller.signal },
   );
   cleanup.add(async () => {

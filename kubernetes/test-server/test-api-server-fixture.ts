@@ -3,8 +3,9 @@ import { createServer, type Server } from "node:https";
 import type { Duplex } from "node:stream";
 import { mintLeaf, mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
-import { systemClock } from "../../mesh/runtime.ts";
+import { type Clock, systemClock } from "../../mesh/runtime.ts";
 import type { Cleanup } from "../../net/cleanup-fixture.ts";
+import { findFreePort } from "../../net/free-port-fixture.ts";
 import { listen } from "../../net/listen.ts";
 import type { ClusterAccess } from "../cluster-access.ts";
 import { createKubernetesClient, type KubernetesClient, type KubernetesClientOptions } from "../kubernetes-client.ts";
@@ -35,6 +36,11 @@ export interface TestApiServerOptions {
   readonly onUpgrade?: UpgradeListener;
 }
 
+export interface TestClientOptions extends KubernetesClientOptions {
+  /** @default the system's */
+  readonly clock?: Clock;
+}
+
 /** A request as the server has seen it. */
 export interface SeenRequest extends ApiAttempt {
   readonly userAgent: string;
@@ -47,7 +53,7 @@ const SERVER_NAME = "kubernetes.default.svc";
 
 /** Starts an API server on loopback, which ends with the test. */
 export async function startTestApiServer(cleanup: Cleanup, options: TestApiServerOptions = {}): Promise<TestApiServer> {
-  const server = new TestApiServer(cleanup, options);
+  const server = new TestApiServer(cleanup, await findFreePort(), options);
   await server.back();
   cleanup.add(() => server.away());
   return server;
@@ -72,14 +78,15 @@ export class TestApiServer {
   readonly #onUpgrade: UpgradeListener | undefined;
   readonly #sockets = new Set<Duplex>();
   #server: Server | undefined;
-  #port = 0;
+  readonly #port: number;
 
-  constructor(cleanup: Cleanup, options: TestApiServerOptions) {
+  constructor(cleanup: Cleanup, port: number, options: TestApiServerOptions) {
     const { now = Date.now, maxChanges = 10_000 } = options;
     const { cert, key, ca } = mintServerCertificate();
     this.caPem = ca;
     this.#material = { cert, key };
     this.#cleanup = cleanup;
+    this.#port = port;
     this.#onUpgrade = options.onUpgrade;
     this.cluster = new TestCluster({ now, maxChanges });
     this.identities = new Identities(this.cluster, now);
@@ -117,10 +124,11 @@ export class TestApiServer {
     };
   }
 
-  /** The shipped client, on the system's clock. It ends with the test. */
-  client(token: string = this.adminToken, options: KubernetesClientOptions = {}): KubernetesClient {
-    const deps = { access: this.access(token), clock: systemClock, random: Math.random, log: new RecordingLogger() };
-    const client = createKubernetesClient(deps, options);
+  /** The shipped client. It ends with the test. */
+  client(token: string = this.adminToken, options: TestClientOptions = {}): KubernetesClient {
+    const { clock = systemClock, ...limits } = options;
+    const deps = { access: this.access(token), clock, random: Math.random, log: new RecordingLogger() };
+    const client = createKubernetesClient(deps, limits);
     this.#cleanup.add(() => client.close());
     return client;
   }
@@ -167,7 +175,7 @@ export class TestApiServer {
     if (this.#onUpgrade !== undefined) server.on("upgrade", this.#onUpgrade);
     // A watch may be open longer than Node's limit for a request.
     server.requestTimeout = 0;
-    this.#port = await listen(server, { port: this.#port, host: "127.0.0.1", onError: () => undefined });
+    await listen(server, { port: this.#port, host: "127.0.0.1", onError: () => undefined });
     this.#server = server;
   }
 

@@ -5,6 +5,7 @@ import type { AddressInfo, Server } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { mintLeaf, mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
 import { systemClock } from "../../mesh/runtime.ts";
+import { findFreePort } from "../../net/free-port-fixture.ts";
 import { createRecordedLog } from "../../net/http-fixture.ts";
 import { type AppProbes, createAppProbes } from "./app-probes.ts";
 import { parseAppProbes } from "./parse-app-probes.ts";
@@ -88,7 +89,7 @@ describe("an HTTP probe", () => {
   });
 
   it("fails when nothing listens, with the reason", async () => {
-    const port = await freePort();
+    const port = await findFreePort();
     const answer = await probesOf({ [LIVE]: { httpGet: { port } } }).run(LIVE);
     expect(answer?.status).toBe(500);
     expect(answer?.body).toContain("ECONNREFUSED");
@@ -102,7 +103,7 @@ describe("a TCP probe", () => {
   });
 
   it("fails when it does not", async () => {
-    const port = await freePort();
+    const port = await findFreePort();
     expect((await probesOf({ [LIVE]: { tcpSocket: { port } } }).run(LIVE))?.status).toBe(500);
   });
 });
@@ -115,10 +116,3 @@ describe("a path that the pod did not declare", () => {
     },
   );
 });
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  const port = await listen(server);
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}

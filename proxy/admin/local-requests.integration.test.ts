@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { systemClock } from "../../mesh/runtime.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
+import { findFreePort } from "../../net/free-port-fixture.ts";
 import { createRecordedLog } from "../../net/http-fixture.ts";
 import { startLocalHttpServer } from "../../net/local-http-server.ts";
 import { awaitReady, requestDrain } from "./local-requests.ts";
@@ -40,9 +41,7 @@ describe("waiting for the proxy", () => {
   });
 
   it("goes on while the proxy does not listen yet", async () => {
-    const port = await startReadiness(() => ({ ready: true }));
-    await cleanup.run();
-    await expect(waitFor(port, 250)).rejects.toThrow("ECONNREFUSED");
+    await expect(waitFor(await findFreePort(), 250)).rejects.toThrow("ECONNREFUSED");
   });
 
   it("ends when it is interrupted", async () => {

@@ -2,6 +2,7 @@ import { createServer } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
+import { findFreePort } from "../../net/free-port-fixture.ts";
 import { createRecordedLog } from "../../net/http-fixture.ts";
 import { OK_REPLY, startLenientUpstream } from "../../net/lenient-upstream-fixture.ts";
 import { dialRaw, listen, readUntil, readUntilClosed, sendRaw } from "../../net/raw-client-fixture.ts";
@@ -15,19 +16,12 @@ afterEach(() => cleanup.run());
 const GET = "GET / HTTP/1.1\r\nHost: shop.example\r\n\r\n";
 const LAST = "GET / HTTP/1.1\r\nHost: shop.example\r\nConnection: close\r\n\r\n";
 
-async function freePort(): Promise<number> {
-  const server = createServer();
-  const port = await listen(cleanup, server);
-  await new Promise((resolve) => server.close(resolve));
-  return port;
-}
-
 describe("the gateway's ports", () => {
   it("open and close by the configuration", async () => {
     const upstream = await startLenientUpstream(cleanup);
     const { gateway, setConfig } = await startTestGateway(cleanup, upstream.port, { listeners: [] });
     expect(gateway.listeners()).toEqual([]);
-    const [first, second] = [await freePort(), await freePort()];
+    const [first, second] = [await findFreePort(), await findFreePort()];
     await setConfig([listenerOf(first), listenerOf(second)]);
     expect(await sendRaw(cleanup, first, LAST)).toMatch(/ 200 OK/);
     expect(await sendRaw(cleanup, second, LAST)).toMatch(/ 200 OK/);
@@ -124,7 +118,8 @@ describe("the gateway's ports", () => {
 
   it("close a keep-alive connection after the response in progress at shutdown", async () => {
     const upstream = await startLenientUpstream(cleanup);
-    const { port, gateway } = await startTestGateway(cleanup, upstream.port);
+    const port = await findFreePort();
+    const { gateway } = await startTestGateway(cleanup, upstream.port, { listeners: [listenerOf(port)] });
     const client = await dialRaw(cleanup, port);
     client.write(GET);
     await readUntil(client, "served GET /");

@@ -3,6 +3,7 @@ import { once } from "node:events";
 import type { Socket } from "node:net";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
+import { findFreePort } from "../../net/free-port-fixture.ts";
 import { startInboundSide } from "../inbound-side-fixture.ts";
 import { meshDestination } from "../mesh-identities-fixture.ts";
 import { startOutboundSide } from "../outbound-side-fixture.ts";
@@ -17,14 +18,6 @@ async function startPair(onConnection: (socket: Socket) => void) {
   const inbound = await startInboundSide(cleanup, { mode: "STRICT", applicationPort });
   const outbound = await startOutboundSide(cleanup, { destination: meshDestination([inbound.port]) });
   return { inbound, outbound, client: connectClient(cleanup, outbound.port) };
-}
-
-/** A port on which nothing listens. */
-async function closedPort(): Promise<number> {
-  const own = new Cleanup();
-  const port = await listen(own, () => undefined);
-  await own.run();
-  return port;
 }
 
 describe("half-close", () => {
@@ -120,7 +113,7 @@ describe("endpoints", () => {
   it("a connection refused by one endpoint goes to another", async () => {
     const applicationPort = await listen(cleanup, (socket) => socket.pipe(socket));
     const inbound = await startInboundSide(cleanup, { mode: "STRICT", applicationPort });
-    const destination = meshDestination([await closedPort(), inbound.port]);
+    const destination = meshDestination([await findFreePort(), inbound.port]);
     const outbound = await startOutboundSide(cleanup, { destination });
     const client = connectClient(cleanup, outbound.port);
     client.end("ping");

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { Cleanup } from "../../../net/cleanup-fixture.ts";
+import { findFreePort } from "../../../net/free-port-fixture.ts";
 import { startLenientUpstream } from "../../../net/lenient-upstream-fixture.ts";
 import { dialRaw, readUntilClosed, sendRaw } from "../../../net/raw-client-fixture.ts";
 import { startInboundSide } from "../../inbound-side-fixture.ts";
@@ -18,13 +19,6 @@ async function startPod(applicationPort: number): Promise<number> {
   return side.port;
 }
 
-async function closedPort(): Promise<number> {
-  const own = new Cleanup();
-  const { port } = await startLenientUpstream(own);
-  await own.run();
-  return port;
-}
-
 /** A gateway in front of these pods; the first is dialled first. */
 async function startGateway(pods: readonly number[]) {
   const destination = meshDestination(pods, { overrides: { protocol: "http" } });
@@ -35,7 +29,7 @@ async function startGateway(pods: readonly number[]) {
 /** A gateway in front of a pod whose application has ended, and of another one. */
 async function startCluster() {
   const application = await startLenientUpstream(cleanup);
-  const { port } = await startGateway([await startPod(await closedPort()), await startPod(application.port)]);
+  const { port } = await startGateway([await startPod(await findFreePort()), await startPod(application.port)]);
   return { port, application };
 }
 
@@ -74,7 +68,7 @@ describe("a request to a pod whose application has ended", () => {
   });
 
   it("gets a 503 if there is no other pod", async () => {
-    const { port } = await startGateway([await startPod(await closedPort())]);
+    const { port } = await startGateway([await startPod(await findFreePort())]);
     const answer = await sendRaw(cleanup, port, formatRequest("/a", { headers: LAST }));
     expect(answer).toMatch(/^HTTP\/1\.1 503 .*undelivered: the service's application does not accept connections/s);
   });

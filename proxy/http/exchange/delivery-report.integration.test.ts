@@ -2,6 +2,7 @@ import type { Socket } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import type { UpstreamHttpVersion } from "../../../mesh/policy/types.ts";
 import { Cleanup } from "../../../net/cleanup-fixture.ts";
+import { findFreePort } from "../../../net/free-port-fixture.ts";
 import {
   type ExecutedRequest,
   type LenientUpstream,
@@ -24,14 +25,6 @@ function formatRequest(method: string, body = ""): string {
   return `${method} /a HTTP/1.1\r\nHost: a\r\n${length}Connection: close\r\n\r\n${body}`;
 }
 
-/** A port on loopback on which nothing listens any more. */
-async function closedPort(): Promise<number> {
-  const own = new Cleanup();
-  const { port } = await startLenientUpstream(own);
-  await own.run();
-  return port;
-}
-
 async function startPod(applicationPort: number): Promise<number> {
   const side = await startInboundSide(cleanup, { mode: "PERMISSIVE", applicationPort, protocol: "http" });
   return side.port;
@@ -51,7 +44,7 @@ interface Cluster {
 /** A client's sidecar that prefers a pod whose application has ended, and another pod that serves. */
 async function startCluster(version: UpstreamHttpVersion): Promise<Cluster> {
   const application = await startLenientUpstream(cleanup);
-  const ended = await startPod(await closedPort());
+  const ended = await startPod(await findFreePort());
   const { port, http } = await startClient([ended, await startPod(application.port)], version);
   return { port, application, logged: http.logged };
 }
@@ -81,7 +74,7 @@ describe.each(VERSIONS)("over HTTP/%s, a request to a pod whose application has 
   });
 
   it("gets a 503 with the reason if there is no other pod", async () => {
-    const { port } = await startClient([await startPod(await closedPort())], version);
+    const { port } = await startClient([await startPod(await findFreePort())], version);
     const answer = await sendRaw(cleanup, port, formatRequest("GET"));
     expect(answer).toMatch(/^HTTP\/1\.1 503 .*upstream connect: .*ECONNREFUSED/s);
     expect(answer).not.toContain("entente-");
@@ -94,7 +87,7 @@ describe.each(VERSIONS)("over HTTP/%s, a request to a pod whose application has 
   });
 
   it("is not reported to a client without mutual TLS", async () => {
-    const answer = await sendRaw(cleanup, await startPod(await closedPort()), formatRequest("GET"));
+    const answer = await sendRaw(cleanup, await startPod(await findFreePort()), formatRequest("GET"));
     expect(answer).toMatch(/^HTTP\/1\.1 503 /);
     expect(answer).not.toContain("entente-");
   });

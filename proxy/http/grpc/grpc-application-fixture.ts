@@ -17,8 +17,7 @@ import {
   type StatusObject,
   type sendUnaryData,
 } from "@grpc/grpc-js";
-import { Cleanup } from "../../../net/cleanup-fixture.ts";
-import { listen } from "../../raw-sockets-fixture.ts";
+import type { Cleanup } from "../../../net/cleanup-fixture.ts";
 
 type AnyCall = Pick<ServerUnaryCall<Buffer, Buffer>, "metadata" | "sendMetadata" | "getDeadline"> & {
   once(event: "cancelled", listener: () => void): unknown;
@@ -218,12 +217,4 @@ export function metadataOf(fields: Readonly<Record<string, string | Buffer>>): M
   const metadata = new Metadata();
   for (const [name, value] of Object.entries(fields)) metadata.set(name, value);
   return metadata;
-}
-
-/** A port on which no application listens. */
-export async function closedPort(): Promise<number> {
-  const own = new Cleanup();
-  const port = await listen(own, () => undefined);
-  await own.run();
-  return port;
 }

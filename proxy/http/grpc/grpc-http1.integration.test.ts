@@ -2,11 +2,11 @@ import { once } from "node:events";
 import { createServer } from "node:http";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { Cleanup } from "../../../net/cleanup-fixture.ts";
+import { findFreePort } from "../../../net/free-port-fixture.ts";
 import { dialRaw, listen, readUntilClosed } from "../../../net/raw-client-fixture.ts";
 import { type InboundSide, startInboundSide } from "../../inbound-side-fixture.ts";
 import { meshDestination } from "../../mesh-identities-fixture.ts";
 import { startOutboundSide } from "../../outbound-side-fixture.ts";
-import { closedPort } from "./grpc-application-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
@@ -108,7 +108,7 @@ describe.each(PATHS)("gRPC over HTTP/1.1 through $name", ({ isPair }) => {
   });
 
   it("sends local replies as 200 with the status in the head", async () => {
-    const path = await open(await closedPort());
+    const path = await open(await findFreePort());
     const client = await dialRaw(cleanup, path.port);
     client.write(HEAD + chunk(MESSAGE) + END, "latin1");
     const [answer] = await once(client, "data");

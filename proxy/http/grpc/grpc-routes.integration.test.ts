@@ -3,13 +3,14 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import type { HttpRoute } from "../../../mesh/policy/routing/http-route.ts";
 import { systemClock } from "../../../mesh/runtime.ts";
 import { Cleanup } from "../../../net/cleanup-fixture.ts";
+import { findFreePort } from "../../../net/free-port-fixture.ts";
 import { parseExposition, readPage } from "../../../net/metrics/exposition-fixture.ts";
 import type { HttpSideOptions } from "../../data-plane-fixture.ts";
 import { startInboundSide } from "../../inbound-side-fixture.ts";
 import { meshDestination } from "../../mesh-identities-fixture.ts";
 import { startOutboundSide } from "../../outbound-side-fixture.ts";
 import { createProxyMetrics } from "../../telemetry/proxy-metrics.ts";
-import { closedPort, GrpcTestClient, metadataOf, readCall, startGrpcApplication } from "./grpc-application-fixture.ts";
+import { GrpcTestClient, metadataOf, readCall, startGrpcApplication } from "./grpc-application-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
@@ -66,7 +67,7 @@ describe("a local reply to a call of gRPC", () => {
   });
 
   it("for an application that does not accept connections is UNAVAILABLE", async () => {
-    const { inbound, outbound, client } = await openTo(await closedPort(), {});
+    const { inbound, outbound, client } = await openTo(await findFreePort(), {});
     expect((await client.unary(HELLO)).code).toBe(14);
     await vi.waitFor(() => expect(inbound.http.calls).toMatchObject([{ status: 200, flags: "UF", grpcStatus: 14 }]));
     expect(outbound.http.calls).toMatchObject([{ status: 200, grpcStatus: 14 }]);

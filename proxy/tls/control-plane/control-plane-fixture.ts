@@ -10,7 +10,6 @@ import {
   type Http2ServerRequest,
   type ServerHttp2Session,
 } from "node:http2";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { TLSSocket } from "node:tls";
@@ -32,7 +31,8 @@ import { indexRevocations } from "../../../mesh/policy/authentication/revocation
 import { verifyPeer } from "../../../mesh/policy/authentication/verify-peer.ts";
 import type { Revocations } from "../../../mesh/policy/types.ts";
 import { RecordingLogger, unlimitedLog } from "../../../mesh/recording-logger-fixture.ts";
-import { systemClock } from "../../../mesh/runtime.ts";
+import { type Clock, systemClock } from "../../../mesh/runtime.ts";
+import { findFreePort } from "../../../net/free-port-fixture.ts";
 import { parseCertificates } from "../trust-anchors.ts";
 
 export const HELLO = parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/hello");
@@ -75,6 +75,8 @@ export interface FixtureOptions {
   readonly lifetimeMs?: number;
   /** @default any */
   readonly port?: number;
+  /** Of the control plane, and of the workloads that are started with its options. @default the system's */
+  readonly clock?: Clock;
 }
 
 export class ControlPlaneFixture {
@@ -100,24 +102,28 @@ export class ControlPlaneFixture {
   /** Of its own certificate, another one after each `listen`. */
   servingSerialNumber = "";
   readonly #options: FixtureOptions;
+  readonly #clock: Clock;
   readonly #source = new ChangingSource(meshOf("STRICT"));
   #server: Http2SecureServer | undefined;
   #shutdown = new AbortController();
-  #port = 0;
+  readonly #port: number;
   #proxies: () => readonly ProxyStatus[] = () => [];
   #trust: () => readonly ProxyTrust[] = () => [];
 
-  private constructor(directory: string, authority: Authority, options: FixtureOptions) {
+  private constructor(directory: string, authority: Authority, port: number, options: FixtureOptions) {
     this.directory = directory;
     this.authority = authority;
     this.roots = new Changing(authority.roots());
     this.#options = options;
-    this.#port = options.port ?? 0;
+    this.#clock = options.clock ?? systemClock;
+    this.#port = port;
   }
 
   static async start(options: FixtureOptions = {}): Promise<ControlPlaneFixture> {
     const directory = await mkdtemp(join(tmpdir(), "control-plane-"));
-    const fixture = new ControlPlaneFixture(directory, await openTestAuthority(join(directory, "ca")), options);
+    const authority = await openTestAuthority(join(directory, "ca"), options.clock);
+    const port = options.port ?? (await findFreePort());
+    const fixture = new ControlPlaneFixture(directory, authority, port, options);
     await writeFile(fixture.tokenFile, "good-token-1\n");
     await writeFile(fixture.rootFile, fixture.authority.roots().join(""));
     await fixture.listen();
@@ -154,7 +160,7 @@ export class ControlPlaneFixture {
     return join(this.directory, "root-cert.pem");
   }
 
-  /** On the same port as before, if there was one. */
+  /** After a stop: on the same port as before. */
   async listen(): Promise<void> {
     this.#shutdown = new AbortController();
     const { dnsNames = ["localhost"] } = this.#options;
@@ -179,8 +185,6 @@ export class ControlPlaneFixture {
     server.on("session", (session) => this.#track(session));
     server.listen(this.#port, "localhost");
     await once(server, "listening");
-    const address = server.address();
-    this.#port = isAddress(address) ? address.port : 0;
     this.#server = server;
   }
 
@@ -221,7 +225,7 @@ export class ControlPlaneFixture {
         },
       },
       trustDomain: SETTINGS.trustDomain,
-      clock: systemClock,
+      clock: this.#clock,
       log: this.log,
       limitLog: unlimitedLog,
       defaultLifetimeMs: lifetimeMs,
@@ -238,7 +242,7 @@ export class ControlPlaneFixture {
         subscribe: this.roots.subscribe,
       },
       settings: { current: () => SETTINGS, subscribe: () => () => undefined },
-      clock: systemClock,
+      clock: this.#clock,
       log: this.log,
       limitLog: unlimitedLog,
       shutdown: this.#shutdown.signal,
@@ -252,7 +256,7 @@ export class ControlPlaneFixture {
   workloadOptions() {
     const { address, rootFile: rootCertificateFile, tokenFile } = this;
     return {
-      ...{ address, rootCertificateFile, tokenFile, identity: HELLO, version: "test", clock: systemClock },
+      ...{ address, rootCertificateFile, tokenFile, identity: HELLO, version: "test", clock: this.#clock },
       workload: { namespace: "ns1", name: "hello-1" },
     };
   }
@@ -270,7 +274,7 @@ export class ControlPlaneFixture {
     const trustDomains = [SETTINGS.trustDomain];
     const revocations = indexRevocations(this.refused);
     const trust = { roots, trustDomains, revocations };
-    const verdict = verifyPeer({ certificates, sessionReused: false, ...trust, nowMs: Date.now() });
+    const verdict = verifyPeer({ certificates, sessionReused: false, ...trust, nowMs: this.#clock.now() });
     return verdict.kind === "trusted"
       ? verifiedPeer({ identity: verdict.identity, notAfterMs: verdict.notAfterMs, address: "" })
       : { kind: "anonymous", reason: verdict.message, address: "" };
@@ -278,7 +282,7 @@ export class ControlPlaneFixture {
 }
 
 /** An authority of its own, in a directory that a test removes; in the same one the same authority. */
-export async function openTestAuthority(directory: string, clock = systemClock): Promise<Authority> {
+export async function openTestAuthority(directory: string, clock: Clock = systemClock): Promise<Authority> {
   const trustDomain = SETTINGS.trustDomain;
   return await openAuthority({ directory, trustDomain, clock, log: new RecordingLogger() });
 }
@@ -293,8 +297,4 @@ function peerCertificates(
 
 function isHttp2(request: IncomingMessage | Http2ServerRequest): request is Http2ServerRequest {
   return "stream" in request;
-}
-
-function isAddress(address: AddressInfo | string | null): address is AddressInfo {
-  return typeof address === "object" && address !== null;
 }

@@ -1,18 +1,5 @@
-import { once } from "node:events";
-import { connect, createServer } from "node:net";
+import { connect } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
-
-/** A port of loopback that is free now, for programs that need a port number. */
-export async function findFreePort(): Promise<number> {
-  const server = createServer();
-  server.listen(0, "127.0.0.1");
-  await once(server, "listening");
-  const address = server.address();
-  server.close();
-  await once(server, "close");
-  if (address === null || typeof address === "string") throw new Error("the system gave no port");
-  return address.port;
-}
 
 /** Waits until a program accepts connections on a port of loopback; `undefined` if none has when `signal` aborts. */
 export async function waitForPort(port: number, signal: AbortSignal): Promise<string | undefined> {
