@@ -18,6 +18,7 @@ import { DiscoveryService } from "../mesh/api/gen/discovery_pb.ts";
 import { parseSpiffeId } from "../mesh/identity/spiffe-id.ts";
 import { systemClock } from "../mesh/runtime.ts";
 import type { Cleanup } from "../net/cleanup-fixture.ts";
+import { startFastClock } from "../net/fast-clock-fixture.ts";
 import { createTlsContext } from "../net/tls/tls-contexts.ts";
 import { connectControlPlane, parseControlPlaneAddress } from "../proxy/tls/control-plane/control-plane-connection.ts";
 import { createSvidKey, formatCertificateRequest } from "../proxy/tls/csr.ts";
@@ -52,6 +53,7 @@ const ISSUER = "https://kubernetes.default.svc";
  * @param authority an operator's own. @default a root that the control plane creates
  */
 export async function createFileMesh(cleanup: Cleanup, authority?: MintedAuthority): Promise<FileMesh> {
+  const clock = startFastClock(cleanup);
   const folder = mkdtempSync(join(tmpdir(), "entente-revocation-"));
   cleanup.add(() => rmSync(folder, { recursive: true, force: true }));
   const [caDirectory, manifests, jwksFile] = ["ca", "manifests", "jwks.json"].map((name) => join(folder, name));
@@ -95,12 +97,13 @@ export async function createFileMesh(cleanup: Cleanup, authority?: MintedAuthori
     roots: async () =>
       authority?.roots.map(({ pem }) => pem).join("") ??
       readFileSync(join(caDirectory, "self-signed", "ca-cert.pem"), "utf8"),
-    start: async () => await startAssembled(options, cleanup),
+    start: async () => await startAssembled({ ...options, clock }, cleanup),
   };
 }
 
 /** With a test API server. */
 export async function createClusterMesh(cleanup: Cleanup): Promise<RevocationMesh> {
+  const clock = startFastClock(cleanup);
   const cluster = await IdentityCluster.start(cleanup);
   const pods = new Map<string, ReturnType<IdentityCluster["createPod"]>>();
   const api = cluster.server.client();
@@ -129,7 +132,7 @@ export async function createClusterMesh(cleanup: Cleanup): Promise<RevocationMes
     },
     tokenOf: async (name) => pods.get(name)?.requestToken() ?? "",
     roots: async () => await cluster.publishedRoots("ns1"),
-    start: async () => await startWholeControlPlane(cluster, cleanup),
+    start: async () => await startWholeControlPlane(cluster, cleanup, { clock }),
   };
 }
 

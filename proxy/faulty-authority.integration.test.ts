@@ -7,8 +7,9 @@ import { describe, expect, it, type TestContext } from "vitest";
 import type { Authority, WorkloadRequest } from "../ca-agent/authority/authority.ts";
 import { parseSpiffeId, type SpiffeId, spiffeIdParts } from "../mesh/identity/spiffe-id.ts";
 import { RecordingLogger } from "../mesh/recording-logger-fixture.ts";
-import { systemClock } from "../mesh/runtime.ts";
+import type { Clock } from "../mesh/runtime.ts";
 import { Cleanup } from "../net/cleanup-fixture.ts";
+import { startFastClock } from "../net/fast-clock-fixture.ts";
 import { startTestGateway } from "./gateway/gateway-fixture.ts";
 import { startInboundSide } from "./inbound-side-fixture.ts";
 import { HELLO, meshDestination, WORLD } from "./mesh-identities-fixture.ts";
@@ -27,7 +28,7 @@ const SLOW_MS = 1000;
 /** The same without attempts that fail one after another. */
 const SHORT_LIFETIME_MS = 9000;
 const HOUR_MS = 3_600_000;
-const PAUSE_MS = 50;
+const PAUSE_MS = 20;
 /** On a busy machine; a connection that was lost is opened again after a pause. */
 const WAIT = { timeout: 20_000 };
 
@@ -46,12 +47,15 @@ status: { podIP: 10.0.0.${index + 1}, phase: Running }
 type Answer = (request: WorkloadRequest) => Promise<readonly string[]>;
 
 /** One for each attempt of a workload. */
-async function listFaults(plane: ControlPlaneFixture): Promise<readonly Answer[]> {
+async function listFaults(plane: ControlPlaneFixture, clock: Clock): Promise<readonly Answer[]> {
   // Its own certificate is from now, so its clock is wrong from then on.
   const shifted = async (byMs: number): Promise<Authority> => {
     let wrongBy = 0;
-    const clock = { ...systemClock, now: () => systemClock.now() + wrongBy };
-    const authority = await openTestAuthority(join(plane.directory, "ca"), clock);
+    const authority = await openTestAuthority(join(plane.directory, "ca"), {
+      now: () => clock.now() + wrongBy,
+      monotonicMs: () => clock.monotonicMs(),
+      setTimeout: (action, delayMs) => clock.setTimeout(action, delayMs),
+    });
     wrongBy = byMs;
     return authority;
   };
@@ -67,7 +71,7 @@ async function listFaults(plane: ControlPlaneFixture): Promise<readonly Answer[]
     (request) => behind.signWorkload(request),
     (request) => ahead.signWorkload(request),
     async (request) => {
-      await delay(SLOW_MS);
+      await new Promise<void>((resolve) => void clock.setTimeout(resolve, SLOW_MS));
       return await plane.authority.signWorkload(request);
     },
   ];
@@ -96,17 +100,20 @@ async function startWorkloads(plane: ControlPlaneFixture, cleanup: Cleanup): Pro
 }
 
 /** A sidecar's side and the gateway, both in front of the sidecar of one application. @returns their ports */
-async function startPaths(workloads: readonly WorkloadTls[], cleanup: Cleanup): Promise<readonly number[]> {
+async function startPaths(
+  workloads: readonly WorkloadTls[],
+  { cleanup, clock }: { readonly cleanup: Cleanup; readonly clock: Clock },
+): Promise<readonly number[]> {
   const [client, server, edge] = workloads.map(({ source }) => source);
   if (client === undefined || server === undefined || edge === undefined) throw new Error("there are three");
   const application = await startHoldingApplication(cleanup, "http");
   const inbound = await startInboundSide(cleanup, {
-    ...{ mode: "STRICT", applicationPort: application.port, protocol: "http", secureContexts: server },
+    ...{ mode: "STRICT", applicationPort: application.port, protocol: "http", secureContexts: server, clock },
   });
   const destination = meshDestination([inbound.port], { overrides: { protocol: "http" } });
-  const outbound = await startOutboundSide(cleanup, { destination, secureContexts: client });
-  const meters = createProxyMetrics({ clock: systemClock });
-  const { dialer } = createTestUpstreamDialer(cleanup, { destination, meters, secureContexts: edge });
+  const outbound = await startOutboundSide(cleanup, { destination, secureContexts: client, clock });
+  const meters = createProxyMetrics({ clock });
+  const { dialer } = createTestUpstreamDialer(cleanup, { destination, meters, secureContexts: edge, clock });
   const gateway = await startTestGateway(cleanup, inbound.port, { dialer });
   // Each request has a handshake between the sidecars.
   const timer = setInterval(() => outbound.closeIdle(), PAUSE_MS);
@@ -152,7 +159,8 @@ function ask(port: number, agent: Agent): Promise<string | undefined> {
 async function startMesh(lifetimeMs: number, { onTestFinished }: TestContext) {
   const cleanup = new Cleanup();
   onTestFinished(() => cleanup.run());
-  const plane = await ControlPlaneFixture.start({ lifetimeMs });
+  const clock = startFastClock(cleanup, 8);
+  const plane = await ControlPlaneFixture.start({ lifetimeMs, clock });
   cleanup.add(() => plane.dispose());
   const workloads = await startWorkloads(plane, cleanup);
   const serials = () => workloads.map(({ source }) => source.current()?.certificates[0]?.serialNumber);
@@ -163,14 +171,14 @@ async function startMesh(lifetimeMs: number, { onTestFinished }: TestContext) {
     await expect.poll(isRenewed, { timeout: 30_000 }).toBe(true);
     last = serials();
   };
-  return { plane, renewed, end: startTraffic(await startPaths(workloads, cleanup)) };
+  return { plane, clock, renewed, end: startTraffic(await startPaths(workloads, { cleanup, clock })) };
 }
 
 // Side by side, because they mostly wait.
 describe.concurrent("no request fails", () => {
   it("while renewals get errors, garbage, another's certificate, an expired or a future one", async (test) => {
-    const { plane, renewed, end } = await startMesh(LIFETIME_MS, test);
-    const faults = await listFaults(plane);
+    const { plane, clock, renewed, end } = await startMesh(LIFETIME_MS, test);
+    const faults = await listFaults(plane, clock);
     const attempts = new Map<SpiffeId, number>();
     plane.signWorkload = async (request) => {
       const attempt = attempts.get(request.identity) ?? 0;

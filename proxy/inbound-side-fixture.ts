@@ -1,6 +1,7 @@
 /** For tests: the inbound side of a sidecar, on loopback without iptables. */
 import { type Authorization, NO_AUTHORIZATION } from "../mesh/policy/authorization/authorization.ts";
 import type { DeclaredProtocol, Inbound, ServerMode } from "../mesh/policy/types.ts";
+import { type Clock, systemClock } from "../mesh/runtime.ts";
 import type { Cleanup } from "../net/cleanup-fixture.ts";
 import type { ConnectionRegistry } from "./connections/connection-registry.ts";
 import type { ConnectionLimits } from "./connections/limits/decide-connection-limits.ts";
@@ -52,6 +53,8 @@ export interface InboundSideOptions {
   readonly authorization?: Partial<Authorization>;
   /** The rules for tokens of the workload. @default none */
   readonly tokenRules?: Inbound["tokenRules"];
+  /** @default the system's */
+  readonly clock?: Clock;
   /** Called each time the policy is read. */
   readonly onPolicyRead?: () => void;
 }
@@ -67,6 +70,7 @@ export async function startInboundSide(cleanup: Cleanup, options: InboundSideOpt
         maxPerDirection: options.maxConnections ?? 5000,
       },
       timeLimits: { ...SHORT_LIMITS, ...options.limits },
+      clock: options.clock ?? systemClock,
     },
     options.http,
   );

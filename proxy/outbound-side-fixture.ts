@@ -2,6 +2,7 @@
 import type { PathNormalization } from "../mesh/policy/authorization/authorization.ts";
 import { strictInbound } from "../mesh/policy/inbound-fixture.ts";
 import type { Destination, Inbound } from "../mesh/policy/types.ts";
+import { type Clock, systemClock } from "../mesh/runtime.ts";
 import type { Cleanup } from "../net/cleanup-fixture.ts";
 import type { ConnectionRegistry } from "./connections/connection-registry.ts";
 import type { UpstreamDialer } from "./connections/upstream-dialer.ts";
@@ -38,6 +39,8 @@ export interface OutboundSideOptions {
   /** The original destination's port, for pass-through. @default 1 */
   readonly originalPort?: number;
   readonly http?: HttpSideOptions;
+  /** @default the system's */
+  readonly clock?: Clock;
   /** @default BASE */
   readonly pathNormalization?: PathNormalization;
 }
@@ -52,6 +55,7 @@ export async function startOutboundSide(cleanup: Cleanup, options: OutboundSideO
       connectionLimits: { maxPerDirection: options.maxConnections ?? 5000 },
       timeLimits: SHORT_LIMITS,
       dialerLimits: { connectTimeoutMs: 500 },
+      clock: options.clock ?? systemClock,
     },
     options.http,
   );
@@ -81,11 +85,13 @@ export function createTestUpstreamDialer(
     readonly meters: TrafficMeters;
     /** @default those of HELLO */
     readonly secureContexts?: SecureContextSource;
+    /** @default the system's */
+    readonly clock?: Clock;
   },
 ): TestUpstreamDialer {
-  const { meters, secureContexts = secureContextsOf(HELLO) } = options;
+  const { meters, secureContexts = secureContextsOf(HELLO), clock = systemClock } = options;
   const { watch, setDestination } = createWatch(options.destination);
-  const { plane, recorder } = createPlane(secureContexts, { discovery: { watch }, meters });
+  const { plane, recorder } = createPlane(secureContexts, { discovery: { watch }, meters, clock });
   cleanup.add(() => plane.close());
   return { dialer: plane.createUpstreamDialer(() => undefined), recorder, setDestination };
 }

@@ -1,9 +1,12 @@
 import { createServer } from "node:http";
 import type { Socket } from "node:net";
 import { afterEach, expect, it } from "vitest";
+import type { Clock } from "../mesh/runtime.ts";
 import { Cleanup } from "../net/cleanup-fixture.ts";
+import { startFastClock } from "../net/fast-clock-fixture.ts";
 import { listen } from "../net/raw-client-fixture.ts";
 import { startTestGateway } from "./gateway/gateway-fixture.ts";
+import { Deadlines } from "./http/deadlines.ts";
 import { startInboundSide } from "./inbound-side-fixture.ts";
 import { meshDestination } from "./mesh-identities-fixture.ts";
 import { startOutboundSide } from "./outbound-side-fixture.ts";
@@ -30,15 +33,19 @@ async function startApplication() {
 }
 
 const SIDES = {
-  inbound: (applicationPort: number) =>
-    startInboundSide(cleanup, { mode: "PERMISSIVE", protocol: "http", applicationPort, maxConnections: PLACES }),
-  outbound: (applicationPort: number) =>
+  inbound: (applicationPort: number, clock: Clock) =>
+    startInboundSide(cleanup, {
+      ...{ mode: "PERMISSIVE", protocol: "http", applicationPort, maxConnections: PLACES, clock },
+    }),
+  outbound: (applicationPort: number, clock: Clock) =>
     startOutboundSide(cleanup, {
       destination: meshDestination([applicationPort], { mutualTls: false, overrides: { protocol: "http" } }),
-      maxConnections: PLACES,
+      ...{ maxConnections: PLACES, clock },
     }),
-  gateway: (applicationPort: number) =>
-    startTestGateway(cleanup, applicationPort, { limits: { maxConnections: PLACES } }),
+  gateway: (applicationPort: number, clock: Clock) =>
+    startTestGateway(cleanup, applicationPort, {
+      ...{ limits: { maxConnections: PLACES }, clock, deadlines: new Deadlines(clock) },
+    }),
 };
 
 function post(port: number, path: string, length: number, body: string): Socket {
@@ -58,12 +65,16 @@ it.each(["inbound", "outbound", "gateway"] as const)(
   "%s: clients that stall in a body make room for others, and those that send or are held back do not",
   async (side) => {
     const application = await startApplication();
-    const { port } = await SIDES[side](application.port);
+    const clock = startFastClock(cleanup);
+    const { port } = await SIDES[side](application.port, clock);
     const size = 32 << 20;
     const heldBack = post(port, "/held", size, "x".repeat(size));
     const moving = post(port, "/a", 100_000, "x");
-    const drip = setInterval(() => moving.write("x"), 200);
-    cleanup.add(() => clearInterval(drip));
+    const drip = (): void => {
+      moving.write("x");
+      clock.setTimeout(drip, 200);
+    };
+    drip();
     const stalled = Array.from({ length: PLACES - 2 }, () => post(port, "/a", 9, "x"));
     await expect.poll(() => application.state.open).toBe(PLACES);
     expect(await get(port)).toBe("");

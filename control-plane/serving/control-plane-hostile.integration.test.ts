@@ -24,8 +24,8 @@ afterEach(async () => {
   expect((await fixture.ask({ bearer: await fixture.token() })).length).toBeGreaterThan(1);
 });
 
-async function dial(): Promise<Socket> {
-  const socket = connect(fixture.server.port, "127.0.0.1").on("error", () => undefined);
+async function dial(port = fixture.server.port): Promise<Socket> {
+  const socket = connect(port, "127.0.0.1").on("error", () => undefined);
   await once(socket, "connect");
   return socket.resume();
 }
@@ -89,7 +89,9 @@ it("a client older than TLS 1.2 is refused", async () => {
 });
 
 it("a silent handshake ends at its time limit", async () => {
-  await closing(await dial());
+  const brief = await startControlPlaneFixture({ limits: { handshakeTimeoutMs: 300 } });
+  await closing(await dial(brief.server.port));
+  await brief.stop();
 });
 
 it.each(["[", "%zz", "host:99999"])("an authority that is not a URL (%s) ends only that call", async (name) => {
@@ -154,7 +156,8 @@ it.each([
 
 it("2,000 idle connections displace each other", async () => {
   const idle: Socket[] = [];
-  for (let batch = 0; batch < 20; batch += 1) idle.push(...(await Promise.all(Array.from({ length: 100 }, dial))));
+  for (let batch = 0; batch < 20; batch += 1)
+    idle.push(...(await Promise.all(Array.from({ length: 100 }, () => dial()))));
   await Promise.all(idle.slice(0, -MAX_UNVERIFIED).map(closing));
   expect((await fixture.ask({ bearer: await fixture.token() })).length).toBeGreaterThan(1);
   for (const socket of idle) socket.destroy();

@@ -6,28 +6,35 @@ import { decideServerMode } from "../../mesh/policy/authentication/server-mode.t
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import type { ResourceSet } from "../../mesh/resources/resource-set.ts";
 import { findTestPod, TEST_SETTINGS, testPod } from "../../mesh/resources/resource-set-fixture.ts";
-import { systemClock } from "../../mesh/runtime.ts";
+import type { Clock } from "../../mesh/runtime.ts";
+import { Cleanup } from "../../net/cleanup-fixture.ts";
+import { startFastClock } from "../../net/fast-clock-fixture.ts";
 import type { ConfigSource } from "../config-source.ts";
 import { startFolderSource } from "./folder-source.ts";
 
 let root: string;
 let stop: AbortController;
 let log: RecordingLogger;
+let clock: Clock;
+const cleanup = new Cleanup();
 
 beforeEach(async () => {
   root = await mkdtemp(join(tmpdir(), "folder-source-"));
   stop = new AbortController();
   log = new RecordingLogger();
+  // Not faster: a file is read when it has not changed for 25 ms, and `writeFile` truncates it first.
+  clock = startFastClock(cleanup, 4);
 });
 
 afterEach(async () => {
   stop.abort();
+  await cleanup.run();
   await rm(root, { recursive: true, force: true });
 });
 
 function start(...folders: readonly string[]): Promise<ConfigSource> {
   const all = folders.length === 0 ? [root] : folders;
-  return startFolderSource({ folders: all, log, clock: systemClock, signal: stop.signal });
+  return startFolderSource({ folders: all, log, clock, signal: stop.signal });
 }
 
 /** Resolves with the first set, current or later, that meets the condition. */
@@ -232,7 +239,7 @@ describe("startFolderSource", () => {
     stop.abort();
     await writeFile(join(root, "policy.yaml"), policy("STRICT"));
     const witness = new AbortController();
-    const other = await startFolderSource({ folders: [root], log, clock: systemClock, signal: witness.signal });
+    const other = await startFolderSource({ folders: [root], log, clock, signal: witness.signal });
     await writeFile(join(root, "namespace.yaml"), namespace("ns1"));
     await until(other, (set) => set.namespaces.has("ns1"));
     witness.abort();

@@ -3,8 +3,8 @@ import type { Fault } from "../../kubernetes/test-server/serving/faults.ts";
 import { startTestApiServer, type TestApiServer } from "../../kubernetes/test-server/test-api-server-fixture.ts";
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import type { ResourceSet } from "../../mesh/resources/resource-set.ts";
-import { systemClock } from "../../mesh/runtime.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
+import { startFastClock } from "../../net/fast-clock-fixture.ts";
 import type { ConfigSource } from "../config-source.ts";
 import { runConfigSourceContract } from "../config-source-contract-fixture.ts";
 import { startKubernetesSource } from "./kubernetes-source.ts";
@@ -20,8 +20,9 @@ function startOn(server: TestApiServer): { readonly starting: Promise<ConfigSour
   const log = new RecordingLogger();
   // Short waits: what they are is tested with a fake clock.
   const random = (): number => 0.05;
-  const api = server.client(server.adminToken, { timeoutMs: 2000 });
-  return { starting: startKubernetesSource({ api, clock: systemClock, random, log, signal: stop.signal }), log };
+  const clock = startFastClock(cleanup);
+  const api = server.client(server.adminToken, { timeoutMs: 2000, clock });
+  return { starting: startKubernetesSource({ api, clock, random, log, signal: stop.signal }), log };
 }
 
 async function startMeshServer(): Promise<TestApiServer> {

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
-import { systemClock } from "../../mesh/runtime.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
+import { startFastClock } from "../../net/fast-clock-fixture.ts";
 import { KINDS } from "../kinds.ts";
 import type { KubernetesObject } from "../kubernetes-api.ts";
 import type { Fault, FaultTarget } from "../test-server/serving/faults.ts";
@@ -28,9 +28,10 @@ class Follower {
     const wake = (): void => {
       for (const check of this.#waiting) check();
     };
-    const client = server.client(server.adminToken, { timeoutMs: 400 });
+    const clock = startFastClock(cleanup);
+    const client = server.client(server.adminToken, { timeoutMs: 1000, clock });
     this.reflector = startReflector(
-      { api: client, clock: systemClock, random: () => 0.02, log: new RecordingLogger() },
+      { api: client, clock, random: () => 0.02, log: new RecordingLogger() },
       {
         selection: { kind: pods },
         transform: withoutManagedFields,
@@ -124,7 +125,7 @@ describe("a reflector over TLS", () => {
   });
 
   it("replaces a watch that says nothing", async () => {
-    const follower = await follow({ silenceMs: 300, bookmarkMs: 50 });
+    const follower = await follow({ silenceMs: 3000, bookmarkMs: 50 });
     const { server } = follower;
     for (const watch of server.watches) watch.mute();
     server.cluster.create(pods, podNamed("b"));

@@ -1,46 +1,57 @@
 import { readFile, writeFile } from "node:fs/promises";
-import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import type { FakeClock } from "../../mesh/fake-clock-fixture.ts";
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
-import { systemClock } from "../../mesh/runtime.ts";
+import { Cleanup } from "../../net/cleanup-fixture.ts";
+import { startFastClock } from "../../net/fast-clock-fixture.ts";
 import { createProxyMetrics, type ScrapedMetrics } from "../telemetry/proxy-metrics.ts";
 import { ControlPlaneFixture } from "./control-plane/control-plane-fixture.ts";
 import { startWorkloadTls, type WorkloadTls } from "./workload-tls.ts";
 
+const cleanup = new Cleanup();
+afterEach(() => cleanup.run());
+
+let clock: FakeClock;
 let plane: ControlPlaneFixture;
-let tls: WorkloadTls | undefined;
 let log: RecordingLogger;
 let metrics: ScrapedMetrics;
 
 beforeEach(() => {
   log = new RecordingLogger();
-  metrics = createProxyMetrics({ clock: systemClock });
+  clock = startFastClock(cleanup);
+  metrics = createProxyMetrics({ clock });
 });
 
-afterEach(async () => {
-  tls?.close();
-  await plane.dispose();
-});
+async function startPlane(lifetimeMs = 3_600_000): Promise<void> {
+  plane = await ControlPlaneFixture.start({ lifetimeMs, clock });
+  cleanup.add(() => plane.dispose());
+}
 
-async function start(): Promise<WorkloadTls> {
-  tls = await startWorkloadTls({ ...plane.workloadOptions(), log, random: Math.random, meter: metrics.agent });
-  return tls;
+async function start(random = Math.random): Promise<WorkloadTls> {
+  const sidecar = await startWorkloadTls({ ...plane.workloadOptions(), log, random, meter: metrics.agent });
+  cleanup.add(() => sidecar.close());
+  return sidecar;
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => void clock.setTimeout(resolve, ms));
 }
 
 /** Watches the certificate for a while. @returns how often there was none, and how many there were */
 async function watch({ source }: WorkloadTls, forMs: number) {
   const serials = new Set<string | undefined>();
-  const endMs = Date.now() + forMs;
-  while (Date.now() < endMs) {
+  for (const endMs = clock.now() + forMs; clock.now() < endMs; await pause(10)) {
     serials.add(source.current()?.certificates[0]?.serialNumber);
-    await delay(10);
   }
   return { lapsed: serials.delete(undefined), certificates: serials.size };
 }
 
+/** By the system's clock, on a busy machine. */
+const PATIENCE = { timeout: 20_000 };
+
 describe("a sidecar with certificates of seconds", () => {
   it("keeps a valid one for more than two lifetimes with an expired token, and uses the token once it is renewed", async () => {
-    plane = await ControlPlaneFixture.start({ lifetimeMs: 8000 });
+    await startPlane(8000);
     const sidecar = await start();
     await vi.waitFor(() => expect(sidecar.source.current()).toBeDefined());
     await writeFile(plane.tokenFile, "expired-token");
@@ -48,22 +59,26 @@ describe("a sidecar with certificates of seconds", () => {
     expect(lapsed).toBe(false);
     expect(certificates).toBeGreaterThan(3);
     await writeFile(plane.tokenFile, "good-token-2");
-    await vi.waitFor(() => expect(plane.tokens).toContain("good-token-2"), { timeout: 10_000 });
-  }, 40_000);
+    await vi.waitFor(() => expect(plane.tokens).toContain("good-token-2"), PATIENCE);
+  });
 
   it("recovers within five seconds after its token is renewed, if its certificate has expired too", async () => {
-    plane = await ControlPlaneFixture.start({ lifetimeMs: 3000 });
-    const sidecar = await start();
+    await startPlane(3000);
+    // The longest waits.
+    const sidecar = await start(() => 0.99);
     await vi.waitFor(() => expect(sidecar.source.current()).toBeDefined());
     await plane.stop();
     await writeFile(plane.tokenFile, "expired-token");
-    await vi.waitFor(() => expect(sidecar.source.current()).toBeUndefined(), { timeout: 6000 });
+    await vi.waitFor(() => expect(sidecar.source.current()).toBeUndefined(), PATIENCE);
     await plane.listen();
-    await delay(1000);
+    await pause(8000);
     expect(sidecar.source.current()).toBeUndefined();
     await writeFile(plane.tokenFile, "good-token-2");
-    await vi.waitFor(() => expect(sidecar.source.current()).toBeDefined(), { timeout: 6000 });
-  }, 30_000);
+    await vi.waitFor(() => expect(sidecar.source.current()).toBeDefined(), PATIENCE);
+    const waits = log.find("no new certificate").map(({ fields }) => Number(fields["waitMs"]));
+    expect(waits.length).toBeGreaterThan(2);
+    expect(Math.max(...waits)).toBeLessThanOrEqual(5000);
+  });
 });
 
 describe("an unusable trust bundle", () => {
@@ -71,7 +86,7 @@ describe("an unusable trust bundle", () => {
     { name: "that was emptied by mistake", roots: [], reason: /no root certificates/ },
     { name: "with a broken root beside a good one", roots: ["good", "broken"], reason: /no PEM certificate/ },
   ])("$name is refused whole, with an error, a metric and a report to the control plane", async ({ roots, reason }) => {
-    plane = await ControlPlaneFixture.start();
+    await startPlane();
     const sidecar = await start();
     const good = await readFile(plane.rootFile, "utf8");
     await vi.waitFor(() => expect(plane.proxies()[0]?.resources[0]).toMatchObject({ state: "synced" }));
@@ -91,7 +106,7 @@ describe("an unusable trust bundle", () => {
   });
 
   it("names the root because of which it is refused, so that a rotation can go back", async () => {
-    plane = await ControlPlaneFixture.start();
+    await startPlane();
     const sidecar = await start();
     await vi.waitFor(() => expect(plane.proxies()[0]?.resources[0]).toMatchObject({ state: "synced" }));
     const good = await readFile(plane.rootFile, "utf8");

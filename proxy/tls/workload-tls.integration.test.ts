@@ -4,22 +4,23 @@ import { constants } from "node:http2";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Inbound } from "../../mesh/policy/types.ts";
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
+import { Cleanup } from "../../net/cleanup-fixture.ts";
+import { startFastClock } from "../../net/fast-clock-fixture.ts";
 import { ControlPlaneFixture, HELLO, meshOf } from "./control-plane/control-plane-fixture.ts";
 import { Heard, startRelay } from "./control-plane/stream-fixture.ts";
 import type { SecureMaterial } from "./secure-context-source.ts";
 import { startWorkloadTls, type WorkloadTls } from "./workload-tls.ts";
 
+const cleanup = new Cleanup();
 let plane: ControlPlaneFixture;
 let log: RecordingLogger;
-let stops: (() => void)[];
 
 beforeEach(() => {
   log = new RecordingLogger();
-  stops = [];
 });
 
 afterEach(async () => {
-  for (const stop of stops) stop();
+  await cleanup.run();
   await plane.dispose();
 });
 
@@ -33,7 +34,7 @@ async function start(
     log,
     ...overrides,
   });
-  stops.push(() => tls.close());
+  cleanup.add(() => tls.close());
   return tls;
 }
 
@@ -82,7 +83,7 @@ describe("startWorkloadTls", () => {
   });
 
   it("moves its streams to a connection with the new certificate, and misses nothing", async () => {
-    plane = await ControlPlaneFixture.start({ lifetimeMs: 4000 });
+    plane = await ControlPlaneFixture.start({ lifetimeMs: 4000, clock: startFastClock(cleanup) });
     const tls = await start();
     const inbound = watchInbound(tls);
     await inbound.until(hasMode("STRICT"));
@@ -183,7 +184,7 @@ describe("startWorkloadTls", () => {
   it("notices a control plane that vanishes silently", async () => {
     plane = await ControlPlaneFixture.start();
     const relay = await startRelay(plane.address);
-    stops.push(() => relay.close());
+    cleanup.add(() => relay.close());
     const tls = await start({ address: relay.address, pingIntervalMs: 100 });
     const inbound = watchInbound(tls);
     await inbound.until(hasMode("STRICT"));
@@ -216,15 +217,16 @@ describe("startWorkloadTls", () => {
   });
 
   it("recovers by itself after the mesh's root was replaced", async () => {
-    plane = await ControlPlaneFixture.start({ lifetimeMs: 4000 });
+    const clock = startFastClock(cleanup);
+    plane = await ControlPlaneFixture.start({ lifetimeMs: 4000, clock });
     const tls = await start();
     await watchInbound(tls).until(hasMode("STRICT"));
     await plane.stop();
-    const second = await ControlPlaneFixture.start({ lifetimeMs: 4000, port: plane.port });
+    const second = await ControlPlaneFixture.start({ lifetimeMs: 4000, port: plane.port, clock });
     await writeFile(plane.rootFile, second.authority.roots().join(""));
     const first = plane;
     plane = second;
-    stops.push(() => void first.dispose());
+    cleanup.add(() => void first.dispose());
     const materials = new Heard<SecureMaterial>();
     tls.source.subscribe(materials.listener);
     const root = second.authority.roots().join("");

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { Cleanup } from "../../../net/cleanup-fixture.ts";
+import { startFastClock } from "../../../net/fast-clock-fixture.ts";
 import { KINDS } from "../../kinds.ts";
 import type { KubernetesApiErrorCode } from "../../kubernetes-api-error.ts";
 import { startTestApiServer } from "../test-api-server-fixture.ts";
@@ -30,7 +31,7 @@ describe("the client meets a server that", () => {
     },
   ])("$name: the error says so, and the next call works", async ({ fault, code, calls }) => {
     const server = await startTestApiServer(cleanup);
-    const client = server.client(server.adminToken, { timeoutMs: 1000 });
+    const client = server.client(server.adminToken, { timeoutMs: 5000, clock: startFastClock(cleanup) });
     const end = server.faults.add(fault, { resource: "pods" });
     const failure = client.list(pods, {});
     await expect(failure).rejects.toMatchObject({ code });
@@ -47,11 +48,12 @@ describe("the client meets a server that", () => {
     },
     { name: "is about to stop (503)", fault: { kind: "status", status: 503, reason: "ServiceUnavailable" } },
     { name: "closed the connection", fault: { kind: "cut" } },
-    { name: "is slow", fault: { kind: "delay", delayMs: 1500 } },
+    { name: "is slow", fault: { kind: "delay", delayMs: 300 } },
   ])("$name: the call is answered in the end", async ({ fault }) => {
     const server = await startTestApiServer(cleanup);
     server.faults.add(fault, { resource: "pods" }, 1);
-    expect((await server.client().list(pods, {})).items).toEqual([]);
+    const client = server.client(server.adminToken, { clock: startFastClock(cleanup) });
+    expect((await client.list(pods, {})).items).toEqual([]);
   });
 
   it("limits its load: even a create is sent again, because nothing was done for it", async () => {
@@ -59,7 +61,8 @@ describe("the client meets a server that", () => {
     const busy = { kind: "status", status: 429, reason: "TooManyRequests", retryAfterSeconds: 1 } as const;
     server.faults.add(busy, { verb: "create" }, 1);
     const pod = { apiVersion: "v1", kind: "Pod", metadata: { name: "a", namespace: "default" } };
-    expect((await server.client().create(pods, pod)).metadata.name).toBe("a");
+    const client = server.client(server.adminToken, { clock: startFastClock(cleanup) });
+    expect((await client.create(pods, pod)).metadata.name).toBe("a");
   });
 
   it.each<{ readonly name: string; readonly fault: Fault }>([

@@ -1,5 +1,7 @@
-import { afterEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { FakeClock } from "../../../mesh/fake-clock-fixture.ts";
 import { Cleanup } from "../../../net/cleanup-fixture.ts";
+import { startFastClock } from "../../../net/fast-clock-fixture.ts";
 import { OK_REPLY, type Reply, startLenientUpstream } from "../../../net/lenient-upstream-fixture.ts";
 import { until } from "../../../net/until-fixture.ts";
 import { dataFrame, pingFrame, rawFrame, resetFrame, settingsFrame } from "../../http2/frames/frame-fixture.ts";
@@ -28,25 +30,32 @@ async function start(reply: Reply = OK_REPLY, options: Partial<InboundSideOption
 const POST = requestOf("/a", [], "POST");
 
 describe("time limits", () => {
+  let clock: FakeClock;
+  beforeEach(() => {
+    clock = startFastClock(cleanup);
+  });
+
   it("a header block that stays incomplete ends its connection, however slowly it grows", async () => {
-    const { client, side } = await start(OK_REPLY, { http: { limits: { headTimeoutMs: 700 } } });
+    const { client, side } = await start(OK_REPLY, { clock, http: { limits: { headTimeoutMs: 700 } } });
     await client.until(() => client.frames.some(({ type, flags }) => type === FRAME.settings && flags === FLAG.ack));
     client.send(rawFrame(FRAME.headers, FLAG.endStream, 1, client.block(requestOf()).subarray(0, 3)));
     const rest = rawFrame(FRAME.continuation, FLAG.endHeaders, 1, "a".repeat(100));
     let at = 0;
-    const drip = setInterval(() => {
+    const drip = (): void => {
+      if (client.isClosed) return;
       client.send(rest.subarray(at, at + 1));
       at += 1;
-    }, 100);
+      clock.setTimeout(drip, 100);
+    };
+    drip();
     await client.closed();
-    clearInterval(drip);
     expect(client.goaways.at(-1)?.code).toBe(ERROR_CODE.enhanceYourCalm);
     expect(side.recorder.faults).toEqual(["head_timeout"]);
   });
 
   it("a client that is silent in the middle of its content loses this request alone", async () => {
     const reply: Reply = (request, socket) => (request.line.includes("/next") ? OK_REPLY(request, socket) : undefined);
-    const { client, side, upstream } = await start(reply, { http: { limits: { bodyIdleMs: 700 } } });
+    const { client, side, upstream } = await start(reply, { clock, http: { limits: { bodyIdleMs: 700 } } });
     client.send(client.headers(1, POST, { ends: false }), dataFrame(1, "abc"));
     client.send(client.headers(3, requestOf("/slow")));
     expect((await client.ended(1)).resetCode).toBe(ERROR_CODE.cancel);
@@ -61,7 +70,7 @@ describe("time limits", () => {
     const side = await startInboundSide(cleanup, {
       mode: "PERMISSIVE",
       applicationPort: await startBeginner(),
-      protocol: "http",
+      ...{ protocol: "http", clock },
       http: { limits: { bodyIdleMs: 700 } },
     });
     const client = await dialHttp2(cleanup, side.port);
@@ -78,7 +87,7 @@ describe("time limits", () => {
   });
 
   it("an idle connection is told to leave, and closed", async () => {
-    const { client, side } = await start(OK_REPLY, { http: { limits: { downstreamIdleMs: 700 } } });
+    const { client, side } = await start(OK_REPLY, { clock, http: { limits: { downstreamIdleMs: 700 } } });
     await client.ask(1, requestOf());
     await client.closed();
     expect(client.goaways.map(({ lastId, code }) => [lastId, code])).toEqual([
@@ -167,7 +176,7 @@ describe("capacity", () => {
   });
 
   it("a connection all of whose requests wait for their content makes room when it has been silent for long", async () => {
-    const { client, side } = await start(SILENT, { maxConnections: 1 });
+    const { client, side } = await start(SILENT, { maxConnections: 1, clock: startFastClock(cleanup) });
     client.send(client.headers(1, POST, { ends: false }), client.headers(3, POST, { ends: false }));
     await until(() => side.registry.list()[0]?.stage === "open");
     await until(async () => {
@@ -183,8 +192,10 @@ describe("capacity", () => {
 
 describe("after load", () => {
   it("no connection, no stream and no deadline is left", async () => {
-    const { side, upstream } = await start((request, socket) =>
-      request.line.includes("/lost") ? void socket.destroy() : OK_REPLY(request, socket),
+    const clock = new FakeClock();
+    const { side, upstream } = await start(
+      (request, socket) => (request.line.includes("/lost") ? void socket.destroy() : OK_REPLY(request, socket)),
+      { clock },
     );
     const clients = await Promise.all(Array.from({ length: 8 }, () => dialHttp2(cleanup, side.port)));
     await Promise.all(
@@ -199,7 +210,10 @@ describe("after load", () => {
     );
     for (const client of clients) client.socket.end();
     side.http.closing.abort();
-    await until(() => side.registry.size === 0 && side.http.context.deadlines.size === 0);
+    await until(async () => {
+      await clock.advance(500);
+      return side.registry.size === 0 && side.http.context.deadlines.size === 0;
+    });
     await until(() => upstream.connections === 0);
-  }, 20_000);
+  });
 });

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from "vitest";
+import { FakeClock } from "../../../mesh/fake-clock-fixture.ts";
 import { Cleanup } from "../../../net/cleanup-fixture.ts";
 import { OK_REPLY } from "../../../net/lenient-upstream-fixture.ts";
 import { dialRaw, readUntil, readUntilClosed, sendRaw } from "../../../net/raw-client-fixture.ts";
@@ -31,13 +32,16 @@ describe.each(HOP_VERSIONS)("with HTTP/%s between the sidecars", (version) => {
     });
 
     it("leave no connection and no deadline behind", async () => {
-      const { port, outbound, inbound } = await start();
+      const clock = new FakeClock(Date.now());
+      const { port, outbound, inbound } = await start({ clock });
       await Promise.all(Array.from({ length: 32 }, () => sendRaw(cleanup, port, GET.repeat(20) + LAST)));
       outbound.http.closing.abort();
       inbound.http.closing.abort();
-      await expect.poll(() => [inbound.registry.size, outbound.registry.size], { timeout: 8000 }).toEqual([0, 0]);
-      const deadlines = () => [inbound.http.context.deadlines.size, outbound.http.context.deadlines.size];
-      await expect.poll(deadlines, { timeout: 8000 }).toEqual([0, 0]);
+      const left = async () => {
+        await clock.advance(500);
+        return [inbound, outbound].flatMap(({ registry, http }) => [registry.size, http.context.deadlines.size]);
+      };
+      await expect.poll(left).toEqual([0, 0, 0, 0]);
       expect(inbound.http.counted).toHaveLength(32 * 21);
     });
   });

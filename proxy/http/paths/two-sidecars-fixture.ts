@@ -2,6 +2,7 @@
 import type { Authorization } from "../../../mesh/policy/authorization/authorization.ts";
 import type { HttpRoute } from "../../../mesh/policy/routing/http-route.ts";
 import type { DeclaredProtocol, UpstreamHttpVersion } from "../../../mesh/policy/types.ts";
+import { type Clock, systemClock } from "../../../mesh/runtime.ts";
 import type { Cleanup } from "../../../net/cleanup-fixture.ts";
 import { type LenientUpstream, type Reply, startLenientUpstream } from "../../../net/lenient-upstream-fixture.ts";
 import { type InboundSide, startInboundSide } from "../../inbound-side-fixture.ts";
@@ -28,15 +29,19 @@ export interface TwoSidecarsOptions {
   readonly routes?: readonly HttpRoute[];
   /** Of the server. */
   readonly authorization?: Partial<Authorization>;
+  /** Of both. @default the system's */
+  readonly clock?: Clock;
 }
 
 export async function startTwoSidecars(cleanup: Cleanup, options: TwoSidecarsOptions): Promise<TwoSidecars> {
+  const { clock = systemClock } = options;
   const upstream = await startLenientUpstream(cleanup, options.reply);
   const declared = options.protocol === "undeclared" ? undefined : (options.protocol ?? "http");
   const inbound = await startInboundSide(cleanup, {
     mode: "STRICT",
     applicationPort: upstream.port,
     authorization: options.authorization ?? {},
+    clock,
     ...(declared === undefined ? {} : { protocol: declared }),
   });
   const destination = meshDestination([inbound.port], {
@@ -46,6 +51,6 @@ export async function startTwoSidecars(cleanup: Cleanup, options: TwoSidecarsOpt
       connectionPool: { httpVersion: options.hopVersion },
     },
   });
-  const outbound = await startOutboundSide(cleanup, { destination });
+  const outbound = await startOutboundSide(cleanup, { destination, clock });
   return { upstream, inbound, outbound, port: outbound.port };
 }
