@@ -1,6 +1,6 @@
 /** For tests: whole control planes whose revocations are in a directory or in a ConfigMap, and workloads that call them. */
 import { generateKeyPairSync, randomBytes, randomUUID } from "node:crypto";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { ConnectError, createClient } from "@connectrpc/connect";
@@ -30,6 +30,8 @@ export interface RevocationMesh {
   readonly store: ControlStore;
   /** Replaces what is stored by something that nobody can read. */
   damage(): Promise<void>;
+  /** Keeps what is stored. The function that it returns restores that. */
+  backUp(): () => void;
   /** A pod of an account of its own, in ns1, with its address. @param account another one's, that exists */
   addPod(name: string, account?: string): void;
   deletePod(name: string): void;
@@ -69,9 +71,17 @@ export async function createFileMesh(cleanup: Cleanup, authority?: MintedAuthori
     identity: { kind: "files", caDirectory, jwksFile, tokenIssuer: ISSUER },
   } as const;
   return {
-    store: createFileControlStore(caDirectory),
+    store: createFileControlStore(caDirectory, { clock: systemClock, random: Math.random }),
     damage: async () => write("entente-ca.900.json", '{"revocations":['),
     write,
+    backUp: () => {
+      const listed = (): readonly string[] => readdirSync(caDirectory).filter((name) => name.startsWith("entente-ca."));
+      const kept = listed().map((name) => [name, readFileSync(join(caDirectory, name), "utf8")] as const);
+      return () => {
+        for (const name of listed()) rmSync(join(caDirectory, name));
+        for (const [name, text] of kept) write(name, text);
+      };
+    },
     addPod: (name, account = name) => {
       accounts.set(name, account);
       const metadata = { name: `${name}-1`, namespace: "ns1" };
@@ -117,6 +127,12 @@ export async function createClusterMesh(cleanup: Cleanup): Promise<RevocationMes
       const metadata = { name: "entente-ca", namespace: ROOT_NAMESPACE };
       const object = { apiVersion: "v1", kind: "ConfigMap", metadata, data: { "revocations.json": "[" } };
       cluster.server.cluster.apply(KINDS.configMaps, object, { force: true });
+    },
+    backUp: () => {
+      const name = { name: "entente-ca", namespace: ROOT_NAMESPACE };
+      const { data } = cluster.server.cluster.get(KINDS.configMaps, name);
+      const object = { apiVersion: "v1", kind: "ConfigMap", metadata: name, data };
+      return () => void cluster.server.cluster.replace(KINDS.configMaps, object);
     },
     addPod: (name, account) => {
       const pod = cluster.createPod(name, account);

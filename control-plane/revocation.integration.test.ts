@@ -121,6 +121,29 @@ describe.each([
     expect((await mesh.store.read()).revocations).toEqual([]);
   });
 
+  it("stays refused after an earlier backup of the list was restored, and the list has it again", async () => {
+    const mesh = await create(cleanup);
+    const plane = await mesh.start();
+    await plane.ready;
+    const { workload, pair } = await join(mesh, "hello", plane.address);
+    const [before, revoked] = ["1A2B", serialNumberOf(pair)].map(
+      (serialNumber) => ({ kind: "serial", serialNumber }) as const,
+    );
+    if (before === undefined || revoked === undefined) throw new TypeError();
+    await revoke(mesh.store, before);
+    const restore = mesh.backUp();
+    await revoke(mesh.store, revoked);
+    await expect.poll(() => outcome(workload.renew(plane.address, pair)), SECONDS).toBe(REFUSED);
+    restore();
+    await plane.log.seen("replaced by an earlier state, as from a backup; it stays in force and is stored again");
+    expect(await outcome(workload.renew(plane.address, pair))).toBe(REFUSED);
+    const stored = async () => (await mesh.store.read()).revocations.map(({ what }) => what);
+    await expect.poll(stored, SECONDS).toEqual([before, revoked]);
+    const next = await mesh.start();
+    await next.ready;
+    expect(await outcome(workload.renew(next.address, pair))).toBe(REFUSED);
+  });
+
   it("stays refused while the list cannot be read, and no other control plane starts on it", async () => {
     const mesh = await create(cleanup);
     const plane = await mesh.start();

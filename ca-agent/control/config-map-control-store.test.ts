@@ -41,7 +41,11 @@ describe("the state in a ConfigMap", () => {
     put({ metadata: { ...NAME, labels }, data: { "revocations.json": "[]" } });
     await open().update(adding("A"));
     expect(stored().metadata.labels).toEqual(labels);
-    expect(stored()["data"]).toEqual({ "revocations.json": '[\n{"serial":"A","revokedAt":"2026-11-26T18:44:32Z"}\n]' });
+    expect(stored()["data"]).toEqual({
+      "revocations.json": '[\n{"serial":"A","revokedAt":"2026-11-26T18:44:32Z"}\n]',
+      "revisions.json": expect.stringMatching(/^\[\d{13}\]$/),
+      ...{ version: "2", minReaderVersion: "1" },
+    });
   });
 
   it.each([

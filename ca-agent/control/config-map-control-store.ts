@@ -10,6 +10,7 @@ import { CONTROL_CONFIG_MAP, formatControlConfigMap, readControlConfigMap } from
 import type { ControlState } from "./control-state.ts";
 import { type ControlStore, UPDATE_ATTEMPTS } from "./control-store.ts";
 import { laterDocument } from "./parse-control-state.ts";
+import { withNextRevision } from "./state-revisions.ts";
 
 export interface ConfigMapControlOptions {
   readonly api: KubernetesApi;
@@ -38,7 +39,7 @@ export function createConfigMapControlStore(options: ConfigMapControlOptions): C
         const after = change(before);
         if (after === before) return before;
         if (before.laterVersion !== undefined) throw laterDocument(before.laterVersion);
-        const stored = await write(options, after, found);
+        const stored = await write(options, withNextRevision(before, after, options), found);
         if (stored !== undefined) return readControlConfigMap(stored);
         await pause(clock, random() * PAUSE_MS, signal);
       }

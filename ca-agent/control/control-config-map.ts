@@ -3,13 +3,14 @@ import type { KubernetesObject } from "../../kubernetes/kubernetes-api.ts";
 import { MeshError } from "../../mesh/mesh-error.ts";
 import { CaError } from "../ca-error.ts";
 import { type ControlState, EMPTY_CONTROL_STATE } from "./control-state.ts";
-import { readLaterVersion, VERSION_FIELDS } from "./document-version.ts";
+import { DOCUMENT_VERSIONS, readLaterVersion, VERSION_FIELDS } from "./document-version.ts";
 import { formatControlTexts, parseControlTexts } from "./parse-control-state.ts";
 
 /** In the mesh's root namespace: who may write it may replace the mesh's configuration anyway. It contains no secret. */
 export const CONTROL_CONFIG_MAP = "entente-ca";
 const REVOCATIONS_KEY = "revocations.json";
 const ROTATION_KEY = "rotation.json";
+const REVISIONS_KEY = "revisions.json";
 const VERSION_KEYS: readonly string[] = VERSION_FIELDS;
 
 /**
@@ -20,7 +21,8 @@ export function readControlConfigMap(configMap: KubernetesObject | undefined): C
   if (configMap === undefined) return EMPTY_CONTROL_STATE;
   const { namespace, name } = configMap.metadata;
   const from = `ConfigMap ${namespace}/${name}`;
-  const { [REVOCATIONS_KEY]: revocations, [ROTATION_KEY]: rotation, ...others } = textsOf(configMap, from);
+  const texts = textsOf(configMap, from);
+  const { [REVOCATIONS_KEY]: revocations, [ROTATION_KEY]: rotation, [REVISIONS_KEY]: revisions, ...others } = texts;
   const laterVersion = laterVersionOf(others, from);
   const unknown = Object.keys(others).find((key) => !VERSION_KEYS.includes(key));
   if (unknown !== undefined && laterVersion === undefined) {
@@ -29,7 +31,7 @@ export function readControlConfigMap(configMap: KubernetesObject | undefined): C
   if (revocations === undefined)
     throw invalid(`${from} has no ${REVOCATIONS_KEY}: restore it, or set it to [] to revoke nothing`);
   try {
-    return parseControlTexts({ revocations, rotation, laterVersion });
+    return parseControlTexts({ revocations, rotation, revisions, laterVersion });
   } catch (caught) {
     if (!(caught instanceof CaError)) throw caught;
     throw invalid(`${from}: ${caught.message.slice(caught.code.length + 2)}`);
@@ -42,12 +44,21 @@ export function formatControlConfigMap(
   state: ControlState,
   before?: KubernetesObject,
 ): KubernetesObject {
-  const { revocations, rotation } = formatControlTexts(state);
+  const { revocations, rotation, revisions } = formatControlTexts(state);
+  const { version, minReaderVersion } = DOCUMENT_VERSIONS.control;
   return {
     apiVersion: apiVersionOf(KINDS.configMaps),
     kind: KINDS.configMaps.kind,
     metadata: before?.metadata ?? { name: CONTROL_CONFIG_MAP, namespace },
-    data: { [REVOCATIONS_KEY]: revocations, ...(rotation !== undefined && { [ROTATION_KEY]: rotation }) },
+    data: {
+      [REVOCATIONS_KEY]: revocations,
+      ...(rotation !== undefined && { [ROTATION_KEY]: rotation }),
+      ...(revisions !== undefined && {
+        [REVISIONS_KEY]: revisions,
+        version: String(version),
+        minReaderVersion: String(minReaderVersion),
+      }),
+    },
   };
 }
 
@@ -56,7 +67,7 @@ function laterVersionOf(texts: Readonly<Record<string, string>>, from: string): 
   const versions = Object.entries(texts).filter(([key]) => VERSION_KEYS.includes(key));
   const numbers = versions.map(([key, text]) => [key, /^\d{1,9}$/.test(text) ? Number(text) : text]);
   try {
-    return readLaterVersion(Object.fromEntries(numbers), from);
+    return readLaterVersion("control", Object.fromEntries(numbers), from);
   } catch (caught) {
     throw invalid(MeshError.from(caught).message.replace(/^unexpected: /, ""));
   }

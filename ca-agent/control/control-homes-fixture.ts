@@ -22,6 +22,8 @@ export interface ControlHome {
   write(revocations: string, others?: Readonly<Record<string, unknown>>): void;
   /** What is stored, byte by byte. */
   content(): string;
+  /** Keeps what is stored. The function that it returns restores that. */
+  backUp(): () => void;
   remove(): void;
 }
 
@@ -42,9 +44,15 @@ export class ControlHomes {
 
   inDirectory(): ControlHome {
     const { directory, clock, log } = this;
-    const shared = { directory, clock, log, onWaiting: (reason: string) => void this.waiting.push(reason) };
+    const shared = {
+      directory,
+      clock,
+      random: () => 0.5,
+      log,
+      onWaiting: (reason: string) => void this.waiting.push(reason),
+    };
     return {
-      store: createFileControlStore(directory),
+      store: createFileControlStore(directory, shared),
       follow: () => followFileControl({ ...shared, signal: this.stop.signal }),
       write: (revocations, others = {}) => {
         this.#generation += 1;
@@ -56,6 +64,13 @@ export class ControlHomes {
       },
       content: () =>
         JSON.stringify(readdirSync(directory).map((name) => [name, readFileSync(join(directory, name), "utf8")])),
+      backUp: () => {
+        const files = readdirSync(directory).map((name) => [name, readFileSync(join(directory, name))] as const);
+        return () => {
+          for (const name of readdirSync(directory)) rmSync(join(directory, name));
+          for (const [name, text] of files) writeFileSync(join(directory, name), text, { mode: 0o600 });
+        };
+      },
       remove: () => {
         for (const name of readdirSync(directory)) rmSync(join(directory, name));
       },
@@ -70,17 +85,23 @@ export class ControlHomes {
     cluster.create(KINDS.namespaces, { apiVersion: "v1", kind: "Namespace", metadata: { name: namespace } });
     const api = new InProcessApi(cluster, { beforeCall: (call) => this.beforeCall(call) });
     const shared = { api, namespace, clock, random: () => 0.5, randomBytes, signal: this.stop.signal };
+    const put = (data: unknown): void => {
+      const object = { apiVersion: "v1", kind: "ConfigMap", metadata: name, data };
+      if (cluster.find(KINDS.configMaps, name) === undefined) cluster.create(KINDS.configMaps, object);
+      else cluster.replace(KINDS.configMaps, object);
+    };
     return {
       store: createConfigMapControlStore({ ...shared, api: new InProcessApi(cluster) }),
       follow: () => followConfigMapControl({ ...shared, log, onWaiting: (reason) => void this.waiting.push(reason) }),
       write: (revocations, others = {}) => {
         const texts = Object.entries(others).map(([key, value]) => [key, JSON.stringify(value)]);
-        const data = { "revocations.json": revocations, ...Object.fromEntries(texts) };
-        const object = { apiVersion: "v1", kind: "ConfigMap", metadata: name, data };
-        if (cluster.find(KINDS.configMaps, name) === undefined) cluster.create(KINDS.configMaps, object);
-        else cluster.replace(KINDS.configMaps, object);
+        put({ "revocations.json": revocations, ...Object.fromEntries(texts) });
       },
       content: () => JSON.stringify(cluster.find(KINDS.configMaps, name)),
+      backUp: () => {
+        const { data } = cluster.get(KINDS.configMaps, name);
+        return () => put(data);
+      },
       remove: () => cluster.delete(KINDS.configMaps, name),
     };
   }

@@ -6,6 +6,12 @@ export interface ControlState {
   readonly revocations: readonly Revocation[];
   /** The last request to replace the self-signed root. */
   readonly rotation: RotationRequest | undefined;
+  /**
+   * The revision of this state, and those of the states that it was made of, the newest first and none left out between the
+   * first and the last. A state without them was written by people or by an earlier version. Those of a state that was never
+   * stored are `[0]`.
+   */
+  readonly revisions?: readonly number[];
   /** Set: what is stored has this later version. It is followed, and never overwritten. */
   readonly laterVersion?: number;
 }
@@ -45,8 +51,8 @@ export interface RotationRequest {
   readonly requestedAt: string;
 }
 
-/** Nothing is asked. */
-export const EMPTY_CONTROL_STATE: ControlState = { revocations: [], rotation: undefined };
+/** Nothing is asked, and never was. */
+export const EMPTY_CONTROL_STATE: ControlState = { revocations: [], rotation: undefined, revisions: [0] };
 
 /** All of them are sent to every proxy. */
 export const MAX_REVOCATIONS = 10_000;

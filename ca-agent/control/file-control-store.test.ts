@@ -2,6 +2,8 @@ import { chmodSync, linkSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statS
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { systemClock } from "../../mesh/runtime.ts";
+import { EMPTY_CONTROL_STATE } from "./control-state.ts";
 import type { ControlStore } from "./control-store.ts";
 import { adding, runControlStoreContract, serialNumbersOf } from "./control-store-contract-fixture.ts";
 import { createFileControlStore } from "./file-control-store.ts";
@@ -13,7 +15,7 @@ beforeEach(() => {
 afterEach(() => rmSync(directory, { recursive: true, force: true }));
 
 function open(): ControlStore {
-  return createFileControlStore(directory);
+  return createFileControlStore(directory, { clock: systemClock, random: Math.random });
 }
 
 function write(name: string, text: string, mode = 0o600): void {
@@ -32,7 +34,7 @@ describe("the state in a directory", () => {
 
   it("is empty while the directory does not exist", async () => {
     rmSync(directory, { recursive: true });
-    expect(await open().read()).toEqual({ revocations: [], rotation: undefined });
+    expect(await open().read()).toEqual(EMPTY_CONTROL_STATE);
     await expect(open().update(adding("A"))).rejects.toThrow("control_write: cannot store");
   });
 

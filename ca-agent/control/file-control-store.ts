@@ -1,11 +1,18 @@
+import type { Clock, Random } from "../../mesh/runtime.ts";
 import { CaError } from "../ca-error.ts";
 import { type ControlFile, readControlFile, storeControlFile } from "./control-files.ts";
 import { type ControlState, EMPTY_CONTROL_STATE } from "./control-state.ts";
 import { type ControlStore, UPDATE_ATTEMPTS } from "./control-store.ts";
 import { formatControlDocument, laterDocument, parseControlDocument } from "./parse-control-state.ts";
+import { withNextRevision } from "./state-revisions.ts";
+
+export interface FileControlDeps {
+  readonly clock: Pick<Clock, "now">;
+  readonly random: Random;
+}
 
 /** The desired state in the certificate authority's directory, for a mesh without Kubernetes. */
-export function createFileControlStore(directory: string): ControlStore {
+export function createFileControlStore(directory: string, deps: FileControlDeps): ControlStore {
   return {
     read: async () => stateOf(await readControlFile(directory)),
     update: async (change) => {
@@ -15,7 +22,8 @@ export function createFileControlStore(directory: string): ControlStore {
         const after = change(before);
         if (after === before) return before;
         if (before.laterVersion !== undefined) throw laterDocument(before.laterVersion);
-        if (await storeControlFile(directory, formatControlDocument(after), found?.generation ?? 0)) return after;
+        const next = withNextRevision(before, after, deps);
+        if (await storeControlFile(directory, formatControlDocument(next), found?.generation ?? 0)) return next;
         // Of all who try at once one succeeds, so nobody has to wait.
       }
       throw new CaError(

@@ -9,7 +9,7 @@ import type { Logger } from "../../mesh/runtime.ts";
 import { type ConfigMapControlOptions, createConfigMapControlStore } from "./config-map-control-store.ts";
 import { CONTROL_CONFIG_MAP, readControlConfigMap } from "./control-config-map.ts";
 import type { ControlFollower } from "./control-store.ts";
-import { type FoundState, isEmptyState, LiveControl } from "./live-control.ts";
+import { type FoundState, LiveControl, restoreChange } from "./live-control.ts";
 
 export interface FollowConfigMapControlOptions extends ConfigMapControlOptions {
   readonly log: Logger;
@@ -17,7 +17,7 @@ export interface FollowConfigMapControlOptions extends ConfigMapControlOptions {
   readonly onWaiting: (reason: string) => void;
 }
 
-/** In which time the replicas store a deleted state again, and when they look whether one of them could. */
+/** In which time the replicas store a deleted or outdated state again, and when they look whether one of them could. */
 const RESTORE_MS = 1000;
 const RETRY_MS = 5000;
 
@@ -29,13 +29,14 @@ export async function followConfigMapControl(options: FollowConfigMapControlOpti
   const { namespace, clock, random, signal, log, onWaiting } = options;
   const store = createConfigMapControlStore(options);
   const live = new LiveControl({
+    clock,
     log,
     onWaiting,
     restore: async (state) => {
       // Another replica may be faster.
       await pause(clock, random() * RESTORE_MS, signal);
       clock.setTimeout(check, RETRY_MS);
-      await store.update((found) => (isEmptyState(found) ? state : found));
+      await store.update(restoreChange(state, clock));
     },
   });
   let work: Promise<void> = Promise.resolve();

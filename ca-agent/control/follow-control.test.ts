@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { KubernetesApiError } from "../../kubernetes/kubernetes-api-error.ts";
 import { CONTROL_HOMES, ControlHomes } from "./control-homes-fixture.ts";
+import { EMPTY_CONTROL_STATE } from "./control-state.ts";
 import { adding, serialNumbersOf } from "./control-store-contract-fixture.ts";
 
 let homes: ControlHomes;
@@ -12,7 +13,7 @@ afterEach(() => homes.end());
 describe.each(CONTROL_HOMES)("a control plane that follows $name", ({ open }) => {
   it("begins with nothing where nothing was ever asked", async () => {
     const control = await homes.started(open(homes));
-    expect(control.current()).toEqual({ revocations: [], rotation: undefined });
+    expect(control.current()).toEqual(EMPTY_CONTROL_STATE);
     expect(control.fault()).toBeUndefined();
   });
 

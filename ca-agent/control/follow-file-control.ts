@@ -1,15 +1,16 @@
 import { pause } from "../../kubernetes/bounded-call.ts";
 import { MeshError } from "../../mesh/mesh-error.ts";
-import type { Clock, Logger } from "../../mesh/runtime.ts";
+import type { Clock, Logger, Random } from "../../mesh/runtime.ts";
 import { controlFileVersion, readControlFile } from "./control-files.ts";
 import type { ControlFollower } from "./control-store.ts";
 import { createFileControlStore, stateOf } from "./file-control-store.ts";
-import { type FoundState, isEmptyState, LiveControl } from "./live-control.ts";
+import { type FoundState, LiveControl, restoreChange } from "./live-control.ts";
 
 export interface FollowFileControlOptions {
   /** Of the certificate authority. */
   readonly directory: string;
   readonly clock: Clock;
+  readonly random: Random;
   readonly log: Logger;
   /** Called with the reason while there is no valid state yet. */
   readonly onWaiting: (reason: string) => void;
@@ -25,10 +26,10 @@ const POLL_MS = 500;
  */
 export async function followFileControl(options: FollowFileControlOptions): Promise<ControlFollower> {
   const { directory, clock, signal } = options;
-  const store = createFileControlStore(directory);
+  const store = createFileControlStore(directory, options);
   const live = new LiveControl({
     ...options,
-    restore: async (state) => void (await store.update((found) => (isEmptyState(found) ? state : found))),
+    restore: async (state) => void (await store.update(restoreChange(state, clock))),
   });
   let seen: string | undefined;
   const check = async (): Promise<void> => {
@@ -37,9 +38,8 @@ export async function followFileControl(options: FollowFileControlOptions): Prom
     if (version === seen) return;
     seen = version;
     const found = await find(directory);
-    await live.take(found);
     // A state that could not be stored again is tried once more.
-    if (found.kind === "absent") seen = undefined;
+    if (!(await live.take(found))) seen = undefined;
   };
   const follow = async (): Promise<void> => {
     while (!signal.aborted) {

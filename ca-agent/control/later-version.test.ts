@@ -11,8 +11,8 @@ afterEach(() => homes.end());
 const A1 = '[{"serial":"A1","revokedAt":"2026-11-26T18:44:32Z"}]';
 /** As a later version may write it, with fields of its own. */
 const LATER = '[{"serial":"A2","revokedAt":"2026-11-26T18:44:32Z","severity":"high"}]';
-const COMPATIBLE = { version: 2, minReaderVersion: 1, quarantine: ["a"] };
-const INCOMPATIBLE = { version: 3, minReaderVersion: 2 };
+const COMPATIBLE = { version: 3, minReaderVersion: 1, quarantine: ["a"] };
+const INCOMPATIBLE = { version: 4, minReaderVersion: 3 };
 
 describe.each(CONTROL_HOMES)("what a later version asks in $name", ({ open }) => {
   it("is followed without the fields that are not known, if it allows that", async () => {
@@ -27,7 +27,7 @@ describe.each(CONTROL_HOMES)("what a later version asks in $name", ({ open }) =>
     const home = open(homes);
     home.write(LATER, COMPATIBLE);
     const before = home.content();
-    await expect(home.store.update(adding("A3"))).rejects.toThrow(/control_version: .* has version 2, .* Upgrade it/);
+    await expect(home.store.update(adding("A3"))).rejects.toThrow(/control_version: .* has version 3, .* Upgrade it/);
     // Also by a change that makes the state anew.
     await expect(home.store.update(() => ({ revocations: [], rotation: undefined }))).rejects.toThrow(
       "control_version",
@@ -43,7 +43,7 @@ describe.each(CONTROL_HOMES)("what a later version asks in $name", ({ open }) =>
     home.write(LATER, INCOMPATIBLE);
     await homes.pass(2000);
     expect(serialNumbersOf(control.current())).toEqual(["A1"]);
-    expect(control.fault()).toMatch(/was written by a later version: it has version 3, for readers from 2 on.*upgrade/);
+    expect(control.fault()).toMatch(/was written by a later version: it has version 4, for readers from 3 on.*upgrade/);
     await expect(home.store.update(adding("A3"))).rejects.toThrow("written by a later version");
   });
 
@@ -70,16 +70,16 @@ describe.each(CONTROL_HOMES)("what a later version asks in $name", ({ open }) =>
   });
 
   it.each([
-    { name: "a field that is not known in version 1", others: { quarantine: [] }, reason: '"quarantine"' },
-    { name: "the same with its own version", others: { version: 1, quarantine: [] }, reason: '"quarantine"' },
+    { name: "a field that is not known, without a version", others: { quarantine: [] }, reason: '"quarantine"' },
+    { name: "the same with its own version", others: { version: 2, quarantine: [] }, reason: '"quarantine"' },
     { name: "a version that is none", others: { version: 0 }, reason: "version must be a whole number" },
     { name: "a version in words", others: { version: "two" }, reason: "version must be a whole number" },
     {
       name: "versions that contradict each other",
-      others: { version: 2, minReaderVersion: 3 },
+      others: { version: 3, minReaderVersion: 4 },
       reason: "minReaderVersion above",
     },
-    { name: "a later version that allows nobody", others: { version: 2 }, reason: "for readers from 2 on" },
+    { name: "a later version that allows nobody", others: { version: 3 }, reason: "for readers from 3 on" },
   ])("is an error with $name", async ({ others, reason }) => {
     const home = open(homes);
     home.write(A1, others);

@@ -1,14 +1,16 @@
 import { MeshError } from "../../mesh/mesh-error.ts";
-import type { Logger } from "../../mesh/runtime.ts";
+import type { Clock, Logger } from "../../mesh/runtime.ts";
 import { whenAborted } from "../../net/when-aborted.ts";
-import { type ControlState, EMPTY_CONTROL_STATE } from "./control-state.ts";
+import { type ControlState, EMPTY_CONTROL_STATE, MAX_REVOCATIONS } from "./control-state.ts";
 import type { ControlFollower } from "./control-store.ts";
+import { isEmptyState, isToBeWrittenBack, uniteStates } from "./state-revisions.ts";
 
 export interface LiveControlDeps {
+  readonly clock: Pick<Clock, "now">;
   readonly log: Logger;
   /** Called with the reason while there is no valid state yet. */
   readonly onWaiting: (reason: string) => void;
-  /** Stores the state in force again, after it was deleted. */
+  /** Stores the state in force again, if what is stored then is still without it: see `restoreChange`. */
   readonly restore: (state: ControlState) => Promise<void>;
 }
 
@@ -18,10 +20,15 @@ export type FoundState =
   | { readonly kind: "absent" }
   | { readonly kind: "unreadable"; readonly error: MeshError };
 
+/** The change that stores a state again. Another replica may have done it, and others may have changed what is stored. */
+export function restoreChange(inForce: ControlState, clock: Pick<Clock, "now">): (found: ControlState) => ControlState {
+  return (found) => (isToBeWrittenBack(found, inForce) ? uniteStates(found, inForce, clock.now()) : found);
+}
+
 /**
  * The state in force. One that cannot be read changes nothing; before the first valid one there is none, because an
- * unreadable list of revocations must not mean that nothing is revoked. A state that is deleted while it is in force is
- * stored again: to lift revocations is an edit, never a deletion.
+ * unreadable list of revocations must not mean that nothing is revoked. A state that is deleted while it is in force, or
+ * replaced by a backup, is stored again: to lift revocations is an edit, never a deletion.
  */
 export class LiveControl implements ControlFollower {
   readonly #deps: LiveControlDeps;
@@ -29,7 +36,8 @@ export class LiveControl implements ControlFollower {
   readonly #opened = Promise.withResolvers<void>();
   #inForce: { readonly state: ControlState; readonly text: string } | undefined;
   #fault: string | undefined;
-  #wasAbsent = false;
+  /** The revision of what is stored and was not made of what is in force; 0: it was deleted. */
+  #outdated: number | undefined;
 
   constructor(deps: LiveControlDeps) {
     this.#deps = deps;
@@ -55,38 +63,44 @@ export class LiveControl implements ControlFollower {
     return this.#fault;
   }
 
-  /** Takes what was found now. Resolves when it is in force, or restored; never rejects. */
-  async take(found: FoundState): Promise<void> {
+  /**
+   * Takes what was found now. Resolves when it is in force, with true; with false if another state was stored in its place, or
+   * could not be stored, so that it must be looked at again. Never rejects.
+   */
+  async take(found: FoundState): Promise<boolean> {
     try {
-      await this.#take(found);
+      return await this.#take(found);
     } catch (caught) {
       const { code, message, stack } = MeshError.from(caught);
       this.#deps.log.error(
         { ...COMPONENT, code, reason: message, stack },
         "what is asked of the authority was not applied",
       );
+      return true;
     }
   }
 
-  async #take(found: FoundState): Promise<void> {
-    if (found.kind !== "absent") this.#wasAbsent = false;
-    switch (found.kind) {
-      case "state":
-        this.#adopt(found.state);
-        return;
-      case "absent":
-        await this.#onAbsent();
-        return;
-      case "unreadable":
-        this.#report(found.error);
-        return;
+  async #take(found: FoundState): Promise<boolean> {
+    if (found.kind === "unreadable") {
+      this.#outdated = undefined;
+      this.#report(found.error);
+      return true;
     }
+    const stored = found.kind === "absent" ? EMPTY_CONTROL_STATE : found.state;
+    const inForce = this.#inForce?.state;
+    if (inForce !== undefined && isToBeWrittenBack(stored, inForce)) {
+      await this.#keep(stored, inForce);
+      return false;
+    }
+    this.#outdated = undefined;
+    if (this.#fault !== undefined) this.#deps.log.info(COMPONENT, "what is asked of the authority can be used again");
+    this.#fault = undefined;
+    this.#adopt(stored);
+    return true;
   }
 
   #adopt(state: ControlState): void {
     const text = JSON.stringify(state);
-    if (this.#fault !== undefined) this.#deps.log.info(COMPONENT, "what is asked of the authority can be read again");
-    this.#fault = undefined;
     if (text === this.#inForce?.text) return;
     const isNews = this.#inForce !== undefined || !isEmptyState(state);
     this.#inForce = { state, text };
@@ -96,28 +110,37 @@ export class LiveControl implements ControlFollower {
     for (const listener of [...this.#listeners]) listener();
   }
 
-  async #onAbsent(): Promise<void> {
-    const state = this.#inForce?.state;
-    if (state === undefined || isEmptyState(state)) {
-      this.#adopt(state ?? EMPTY_CONTROL_STATE);
-      return;
-    }
-    if (!this.#wasAbsent) {
-      this.#deps.log.warn(
-        COMPONENT,
-        "what was asked of the authority was deleted; it stays in force and is stored again",
-      );
-    }
-    this.#wasAbsent = true;
+  /** What is revoked in the backup alone is in force at once, too. */
+  async #keep(stored: ControlState, inForce: ControlState): Promise<void> {
+    const fault = this.#onOutdated(stored.revisions?.[0] ?? 0, inForce.revisions?.[0] ?? 0);
+    const united = uniteStates(stored, inForce, this.#deps.clock.now());
+    if (united.revocations.length <= MAX_REVOCATIONS) this.#adopt(united);
     try {
-      await this.#deps.restore(state);
+      await this.#deps.restore(inForce);
     } catch (caught) {
-      this.#report(MeshError.from(caught));
+      const { code, message } = MeshError.from(caught);
+      this.#report({ code, message: fault === undefined ? message : `${fault}; it could not be stored: ${message}` });
     }
   }
 
+  /** Logs each once. @returns what is wrong with a state that was not deleted */
+  #onOutdated(stored: number, inForce: number): string | undefined {
+    const fault =
+      stored === 0
+        ? undefined
+        : `an earlier state was restored, as from a backup: revision ${stored} was not made of ${inForce}, which is in force, ` +
+          "and is stored again with all that is revoked in one of them; lift again what was lifted since the backup";
+    if (stored === this.#outdated) return fault;
+    this.#outdated = stored;
+    this.#fault = fault;
+    const fields = { ...COMPONENT, ...(stored !== 0 && { stored, inForce }) };
+    const what = stored === 0 ? "deleted" : "replaced by an earlier state, as from a backup";
+    this.#deps.log.warn(fields, `what was asked of the authority was ${what}; it stays in force and is stored again`);
+    return fault;
+  }
+
   /** Each reason once. */
-  #report({ code, message }: MeshError): void {
+  #report({ code, message }: Pick<MeshError, "code" | "message">): void {
     const isKept = this.#inForce !== undefined;
     if (!isKept) this.#deps.onWaiting(message);
     if (message === this.#fault) return;
@@ -132,8 +155,3 @@ export class LiveControl implements ControlFollower {
 }
 
 const COMPONENT = { component: "ca-agent" };
-
-/** Whether nothing is asked. */
-export function isEmptyState({ revocations, rotation }: ControlState): boolean {
-  return revocations.length === 0 && rotation === undefined;
-}

@@ -32,7 +32,11 @@ const revocation: fc.Arbitrary<Revocation> = fc.record(
   { what, revokedAt: time, expiresAt: time, reason: fc.stringMatching(/^[ -~]{1,200}$/) },
   { requiredKeys: ["what", "revokedAt"] },
 );
-const state: fc.Arbitrary<ControlState> = fc.record({
+const revisions = fc
+  .uniqueArray(fc.integer({ min: 1, max: 999_999_999_999_999 }), { minLength: 1, maxLength: 63 })
+  .chain((some) => fc.constantFrom(some, [...some, 0]))
+  .map((some) => some.toSorted((one, other) => other - one));
+const written: fc.Arbitrary<ControlState> = fc.record({
   revocations: fc.array(revocation, { maxLength: 20 }),
   rotation: fc.option(
     fc.record(
@@ -42,6 +46,9 @@ const state: fc.Arbitrary<ControlState> = fc.record({
     { nil: undefined },
   ),
 });
+const state: fc.Arbitrary<ControlState> = fc
+  .tuple(written, fc.option(revisions, { nil: undefined }))
+  .map(([one, some]) => ({ ...one, ...(some && { revisions: some }) }));
 
 describe("what an operator asks", () => {
   it("is read back as it was written", () => {

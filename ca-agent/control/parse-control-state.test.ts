@@ -136,6 +136,23 @@ describe("a state", () => {
     }
   });
 
+  it.each([
+    "",
+    "[]",
+    "[0]",
+    "[1,2]",
+    "[2,2]",
+    "[2.5]",
+    "[-1]",
+    '["1"]',
+    "1",
+    "[1000000000000000]",
+    `[${Array(65).fill(1)}]`,
+  ])("with the revisions %s is unreadable", (revisions) => {
+    const texts = { revocations: "[]", rotation: undefined, revisions };
+    expect(() => parseControlTexts(texts)).toThrow("control_state: the list of revisions");
+  });
+
   it("in one document needs its list", () => {
     expect(() => parseControlDocument('{"rotation":{}}')).toThrow("control_state: the file has no revocations");
     expect(() => parseControlDocument('{"revocations":[],"revocation":[]}')).toThrow("unknown field");

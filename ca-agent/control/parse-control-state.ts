@@ -2,7 +2,8 @@ import { parseSpiffeId } from "../../mesh/identity/spiffe-id.ts";
 import { MeshError } from "../../mesh/mesh-error.ts";
 import { CaError } from "../ca-error.ts";
 import { type ControlState, MAX_REVOCATIONS, type Revocation, type RevocationTarget } from "./control-state.ts";
-import { describeLater, readLaterVersion, VERSION_FIELDS } from "./document-version.ts";
+import { DOCUMENT_VERSIONS, describeLater, readLaterVersion, VERSION_FIELDS } from "./document-version.ts";
+import { LAST_REVISION, MAX_REVISIONS } from "./state-revisions.ts";
 import { type Fields, parseJson, readFields, readItems, readText, type UnknownFields } from "./strict-json.ts";
 
 /** A ConfigMap may contain 1 MiB. */
@@ -18,12 +19,14 @@ const REQUEST_ID = /^[A-Za-z0-9._-]{1,64}$/;
 const REASON = /^[^\p{C}\u2028\u2029]{1,200}$/u;
 const REVOCATIONS = "the list of revocations";
 const ROTATION = "the request for a rotation";
+const REVISIONS = "the list of revisions";
 const TIME = /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,3})?Z$/;
 
 /** The parts of a state, each as JSON. */
 export interface ControlTexts {
   readonly revocations: string;
   readonly rotation: string | undefined;
+  readonly revisions?: string | undefined;
   /** As `ControlState`. */
   readonly laterVersion?: number | undefined;
 }
@@ -32,27 +35,29 @@ export interface ControlTexts {
  * Parses a state. Nothing is skipped: an entry that cannot be read, or has a field that is not known, would otherwise
  * revoke less than was asked. Throws a CaError `control_state` that names the entry and the fix.
  */
-export function parseControlTexts({ revocations, rotation, laterVersion }: ControlTexts): ControlState {
+export function parseControlTexts({ revocations, rotation, revisions, laterVersion }: ControlTexts): ControlState {
   const unknown = laterVersion === undefined ? "refused" : "ignored";
   return checked(() => ({
     revocations: parseRevocations(parseJson(revocations, REVOCATIONS), unknown),
     rotation: rotation === undefined ? undefined : parseRotation(parseJson(rotation, ROTATION), unknown),
+    ...(revisions !== undefined && { revisions: parseRevisions(parseJson(revisions, REVISIONS)) }),
     ...(laterVersion !== undefined && { laterVersion }),
   }));
 }
 
-/** The same for one JSON object with both parts. */
+/** The same for one JSON object with all parts. */
 export function parseControlDocument(text: string): ControlState {
   return checked(() => {
     const value = parseJson(text, "the file");
-    const laterVersion = readLaterVersion(readFields(value, "the file", [], "ignored"), "the file");
+    const laterVersion = readLaterVersion("control", readFields(value, "the file", [], "ignored"), "the file");
     const unknown = laterVersion === undefined ? "refused" : "ignored";
-    const fields = readFields(value, "the file", ["revocations", "rotation", ...VERSION_FIELDS], unknown);
+    const fields = readFields(value, "the file", ["revocations", "rotation", "revisions", ...VERSION_FIELDS], unknown);
     if (!Object.hasOwn(fields, "revocations")) throw new Error("the file has no revocations: [] revokes nothing");
-    const { revocations, rotation } = fields;
+    const { revocations, rotation, revisions } = fields;
     return {
       revocations: parseRevocations(revocations, unknown),
       rotation: Object.hasOwn(fields, "rotation") ? parseRotation(rotation, unknown) : undefined,
+      ...(Object.hasOwn(fields, "revisions") && { revisions: parseRevisions(revisions) }),
       ...(laterVersion !== undefined && { laterVersion }),
     };
   });
@@ -63,7 +68,7 @@ export function parseControlDocument(text: string): ControlState {
  * `control_state` for what could not be read again, because once stored it would stop every control plane, and
  * `control_version` for what a later version has stored, of which this one knows a part.
  */
-export function formatControlTexts({ revocations, rotation, laterVersion }: ControlState): ControlTexts {
+export function formatControlTexts({ revocations, rotation, revisions, laterVersion }: ControlState): ControlTexts {
   if (laterVersion !== undefined) throw laterDocument(laterVersion);
   const lines = revocations.map((revocation) => JSON.stringify(formatRevocation(revocation)));
   const text = lines.length === 0 ? "[]" : `[\n${lines.join(",\n")}\n]`;
@@ -74,20 +79,32 @@ export function formatControlTexts({ revocations, rotation, laterVersion }: Cont
         `${MAX_BYTES} bytes are kept. Revoke identities instead of single certificates, or replace the root`,
     );
   }
-  const texts = { revocations: text, rotation: rotation && JSON.stringify(rotation) };
+  const texts = {
+    revocations: text,
+    rotation: rotation && JSON.stringify(rotation),
+    ...(revisions !== undefined && { revisions: JSON.stringify(revisions) }),
+  };
   parseControlTexts(texts);
   return texts;
 }
 
 /** What `parseControlDocument` reads. */
 export function formatControlDocument(state: ControlState): string {
-  const { revocations, rotation } = formatControlTexts(state);
-  return `{"revocations":${revocations}${rotation === undefined ? "" : `,\n"rotation":${rotation}`}}\n`;
+  const { revocations, rotation, revisions } = formatControlTexts(state);
+  const { version, minReaderVersion } = DOCUMENT_VERSIONS.control;
+  const head =
+    revisions === undefined
+      ? ""
+      : `"version":${version},"minReaderVersion":${minReaderVersion},"revisions":${revisions},\n`;
+  return `{${head}"revocations":${revocations}${rotation === undefined ? "" : `,\n"rotation":${rotation}`}}\n`;
 }
 
 /** A later version has stored what would be overwritten. */
 export function laterDocument(version: number): CaError {
-  return new CaError("control_version", `what is asked of the authority is not changed: ${describeLater(version)}`);
+  return new CaError(
+    "control_version",
+    `what is asked of the authority is not changed: ${describeLater("control", version)}`,
+  );
 }
 
 function checked<Value>(parse: () => Value): Value {
@@ -153,6 +170,23 @@ function parseRotation(value: unknown, unknown: UnknownFields): ControlState["ro
   }
   const isBack = kind === "roll_back";
   return { ...(kind !== undefined && { kind: isBack ? kind : "rotate" }), requestId, requestedAt };
+}
+
+/** The newest first, each once. Only the last one may be that of a state that was never stored. */
+function parseRevisions(value: unknown): readonly number[] {
+  const items = readItems(value, REVISIONS);
+  const revisions = items.filter(isRevision);
+  const isDescending = revisions.every((revision, index) => index === 0 || revision < (revisions[index - 1] ?? 0));
+  const isComplete = revisions.length === items.length && items.length <= MAX_REVISIONS;
+  if (isComplete && isDescending && (revisions[0] ?? 0) > 0) return revisions;
+  throw new Error(
+    `${REVISIONS} must have 1 to ${MAX_REVISIONS} whole numbers up to ${LAST_REVISION}, the highest first: leave it as it ` +
+      "is, or remove it",
+  );
+}
+
+function isRevision(item: unknown): item is number {
+  return typeof item === "number" && Number.isSafeInteger(item) && item >= 0 && item <= LAST_REVISION;
 }
 
 function readTime(fields: Fields, name: string, which: string): string | undefined {

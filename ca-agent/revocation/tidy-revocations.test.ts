@@ -92,6 +92,22 @@ describe("the entry of a pod", () => {
   });
 });
 
+it("a state that people have written without a revision is stored again, to get one", async () => {
+  const { revisions: _, ...edited } = control.current();
+  let changes = 0;
+  control.subscribe(() => {
+    changes += 1;
+  });
+  uids?.set("hello", "u1");
+  control.set({ ...edited, revocations: [revocationOf(pod("hello", "u1"))] });
+  start();
+  await clock.advance(1.5 * HOUR_MS);
+  expect(changes).toBe(2);
+  control.set({ ...control.current(), revisions: [5] });
+  await clock.advance(DAY_MS);
+  expect(changes).toBe(3);
+});
+
 describe("a pod that was revoked by its name alone", () => {
   const named = revocationOf(pod("hello"), { reason: "stolen" });
 

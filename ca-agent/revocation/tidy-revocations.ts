@@ -49,6 +49,11 @@ export function completePods(state: ControlState, { nowMs, findPod }: Revocation
   return found.length === 0 ? state : addRevocations(state, found, nowMs);
 }
 
+/** A state that people or an earlier version have written gets a revision, by which a backup of it is known as such. */
+function withRevisions(state: ControlState): ControlState {
+  return state.revisions === undefined ? { ...state } : state;
+}
+
 export interface TidyRevocationsDeps {
   readonly control: ControlFollower;
   readonly store: ControlStore;
@@ -69,7 +74,7 @@ export function startTidyRevocations(deps: TidyRevocationsDeps): void {
     if (!signal.aborted) timer = clock.setTimeout(() => void tidy(), INTERVAL_MS * (0.5 + random()));
   };
   const tidy = async (): Promise<void> => {
-    await update(deps, tidyRevocations);
+    await update(deps, (state, found) => withRevisions(tidyRevocations(state, found)));
     wait();
   };
   const complete = (): void => {

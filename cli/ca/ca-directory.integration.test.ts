@@ -30,7 +30,7 @@ afterEach(() => cleanup.run());
 
 const ca = (...args: readonly string[]) =>
   runForTest("ca", ...args, "--ca-directory", directory, "--metrics-port", String(port));
-const stored = () => createFileControlStore(directory).read();
+const stored = () => createFileControlStore(directory, { clock: systemClock, random: Math.random }).read();
 
 describe("a control plane without Kubernetes", () => {
   it("is asked at its port, and its authority's folder has what is revoked", async () => {

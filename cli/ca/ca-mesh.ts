@@ -95,7 +95,7 @@ function openLocal({ "ca-directory": chosen, "istio-namespace": rootNamespace }:
   const { authority: directory, pages } = findLocalMesh(chosen);
   const controlPlane = pages.pods.filter(({ name }) => name.startsWith("istiod-"));
   return {
-    store: createFileControlStore(directory),
+    store: createFileControlStore(directory, { clock: systemClock, random: Math.random }),
     rootNamespace,
     readReplicas: (signal) => readAuthorityReplicas(pages, controlPlane, signal),
   };
@@ -109,7 +109,7 @@ async function openDirectory(
   await checkAuthorityFolder(directory);
   const { pages, name } = machineControlPlane(port);
   return {
-    store: createFileControlStore(directory),
+    store: createFileControlStore(directory, { clock: systemClock, random: Math.random }),
     rootNamespace,
     readReplicas: (signal) => readAuthorityReplicas(pages, [name], signal),
   };

@@ -94,7 +94,7 @@ export function describeRefusals({ authority, control, lists }: Pick<Identity, "
 
 async function startFromFiles(
   { caDirectory, jwksFile, tokenIssuer: issuer }: Extract<IdentityOptions, { kind: "files" }>,
-  { settings: { trustDomain }, clock, log, registry, onWaiting, signal }: IdentityDeps,
+  { settings: { trustDomain }, clock, random, log, registry, onWaiting, signal }: IdentityDeps,
 ): Promise<Identity> {
   const metrics = createIdentityMetrics(registry);
   const authority = await openAuthority({ directory: caDirectory, trustDomain, clock, log });
@@ -108,14 +108,14 @@ async function startFromFiles(
     authority.stop();
   };
   signal.addEventListener("abort", stop, { once: true });
-  const followed = { clock, log, onWaiting, signal };
+  const followed = { clock, random, log, onWaiting, signal };
   return {
     authority,
     authenticator: createJwtAuthenticator({ jwksFile, issuer, trustDomain, clock, log }),
     // No API server gives pods a uid that an operator could look up: a pod is its name.
     tagPod: tagOfPodName,
     control: await followFileControl({ directory: caDirectory, ...followed }),
-    controlStore: createFileControlStore(caDirectory),
+    controlStore: createFileControlStore(caDirectory, { clock, random }),
     authorityStore: createDirectoryStore({ directory: caDirectory, clock, log, onStored: watch.lookNow }),
     lists: await followDirectoryLists(caDirectory, { authority, ...followed }),
   };

@@ -79,7 +79,7 @@ class StandaloneMesh {
   /** As `entente ca rotate-root`. */
   async ask(requestId: string): Promise<void> {
     const requestedAt = new Date().toISOString();
-    await createFileControlStore(this.caDirectory).update((state) => ({
+    await createFileControlStore(this.caDirectory, { clock: systemClock, random: Math.random }).update((state) => ({
       ...state,
       rotation: { requestId, requestedAt },
     }));

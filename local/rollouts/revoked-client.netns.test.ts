@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, it } from "vitest";
 import type { RevocationTarget } from "../../ca-agent/control/control-state.ts";
 import { createFileControlStore } from "../../ca-agent/control/file-control-store.ts";
 import { normalizeSerialNumber } from "../../mesh/identity/serial-number.ts";
+import { systemClock } from "../../mesh/runtime.ts";
 import type { LocalPod } from "../pods/local-pod.ts";
 import { leftoversOf } from "../system/leftovers-fixture.ts";
 import { findPod } from "../test-cluster-fixture.ts";
@@ -35,7 +36,8 @@ afterAll(async () => {
 async function revokeOnly(...targets: readonly RevocationTarget[]): Promise<void> {
   const revokedAt = new Date().toISOString();
   const revocations = targets.map((what) => ({ what, revokedAt }));
-  await createFileControlStore(mesh.cluster.authorityFolder).update((state) => ({ ...state, revocations }));
+  const store = createFileControlStore(mesh.cluster.authorityFolder, { clock: systemClock, random: Math.random });
+  await store.update((state) => ({ ...state, revocations }));
 }
 
 async function readStatus(): Promise<string> {

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { createFileControlStore } from "../../ca-agent/control/file-control-store.ts";
+import { systemClock } from "../../mesh/runtime.ts";
 import { leftoversOf } from "../system/leftovers-fixture.ts";
 import { type RolloutMesh, startRolloutMesh } from "./rollout-fixture.ts";
 import { startTwoLoads, WORLD_BEHIND_GATEWAY } from "./two-loads-fixture.ts";
@@ -35,7 +36,7 @@ function phaseOf({ cluster }: RolloutMesh): string {
 it("while the root is replaced no request fails, neither through sidecars nor through the gateway", async () => {
   const end = await startTwoLoads(mesh);
   const requestedAt = new Date().toISOString();
-  const store = createFileControlStore(mesh.cluster.authorityFolder);
+  const store = createFileControlStore(mesh.cluster.authorityFolder, { clock: systemClock, random: Math.random });
   await store.update((state) => ({ ...state, rotation: { requestId: "first", requestedAt } }));
   for (const phase of ["signing", "steady"]) {
     await expect.poll(() => phaseOf(mesh), { timeout: 60_000 }).toBe(phase);

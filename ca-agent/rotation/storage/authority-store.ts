@@ -33,5 +33,8 @@ export interface StoredRoot {
 /** Throws a CaError `authority_version` if what would be replaced was stored by a later version. */
 export function requireOwnVersion({ laterVersion }: StoredRoot, from: string): void {
   if (laterVersion === undefined) return;
-  throw new CaError("authority_version", `the rotation of ${from} is not changed: ${describeLater(laterVersion)}`);
+  throw new CaError(
+    "authority_version",
+    `the rotation of ${from} is not changed: ${describeLater("rotation", laterVersion)}`,
+  );
 }

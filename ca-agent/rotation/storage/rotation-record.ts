@@ -63,7 +63,7 @@ const LAST_FIELDS = ["cause", "outcome", "reason", "at"];
 export function parseRotationRecord(text: string): RotationRecord {
   if (text.length > MAX_CHARACTERS) throw new Error(`it has ${text.length} characters, the limit is ${MAX_CHARACTERS}`);
   const value = parseJson(text, "it");
-  const laterVersion = readLaterVersion(readFields(value, "it", [], "ignored"), "it");
+  const laterVersion = readLaterVersion("rotation", readFields(value, "it", [], "ignored"), "it");
   const unknown = laterVersion === undefined ? "refused" : "ignored";
   const kind = readKind(value);
   const fields = readFields(value, "it", FIELDS[kind], unknown);
