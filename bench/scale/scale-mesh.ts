@@ -44,7 +44,7 @@ export class ScaleMesh {
     const keyPem = readFileSync(join(directory, "self-signed", "ca-key.pem"), "utf8");
     mesh.apiServer.send({ kind: "start", size, authority: { certificatePem, keyPem } });
     const { kubeconfig } = await mesh.apiServer.next("started", signal);
-    writeFileSync(mesh.#path("kubeconfig"), kubeconfig);
+    writeFileSync(mesh.#path("kubeconfig"), kubeconfig, { mode: 0o600 });
     mesh.#ports = { discovery: await findFreePort(), status: await findFreePort() };
     return mesh;
   }

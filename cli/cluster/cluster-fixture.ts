@@ -37,7 +37,7 @@ export async function startCliCluster(cleanup: Cleanup, options: TestApiServerOp
     harness: createInstalledCluster(server.cluster),
     run: (args, token) => {
       const kubeconfig = join(folder, "kubeconfig");
-      writeFileSync(kubeconfig, server.kubeconfig(token));
+      writeFileSync(kubeconfig, server.kubeconfig(token), { mode: 0o600 });
       return runForTest(...args, "--kubeconfig", kubeconfig);
     },
     serve: async (target, page) => void ports.set(target, await servePages(cleanup, () => page)),

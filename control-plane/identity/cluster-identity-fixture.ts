@@ -156,7 +156,7 @@ export class ClusterPod {
     this.#version += 1;
     const folder = `..v${this.#version}`;
     mkdirSync(join(this.#folder, folder));
-    writeFileSync(join(this.#folder, folder, "istio-token"), token);
+    writeFileSync(join(this.#folder, folder, "istio-token"), token, { mode: 0o600 });
     writeFileSync(join(this.#folder, folder, "root-cert.pem"), await this.#cluster.publishedRoots("ns1"));
     symlinkSync(folder, join(this.#folder, "..next"));
     renameSync(join(this.#folder, "..next"), join(this.#folder, "..data"));

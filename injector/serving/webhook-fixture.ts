@@ -54,7 +54,7 @@ export async function startTestWebhook(): Promise<TestWebhook> {
   const start = () => startServer(directory, log);
   const writePair = (certificate: string, key: string) => {
     writeFileSync(join(directory, "tls.crt"), certificate);
-    writeFileSync(join(directory, "tls.key"), key);
+    writeFileSync(join(directory, "tls.key"), key, { mode: 0o600 });
   };
   const { pem, keyPem } = mintServing();
   writePair(pem, keyPem);

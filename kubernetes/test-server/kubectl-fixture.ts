@@ -29,7 +29,7 @@ export interface Kubectl {
 export function createKubectl(kubeconfig: string, cleanup: Cleanup): Kubectl {
   const folder = mkdtempSync(join(tmpdir(), "kubectl-"));
   cleanup.add(() => rmSync(folder, { recursive: true }));
-  writeFileSync(join(folder, "kubeconfig"), kubeconfig);
+  writeFileSync(join(folder, "kubeconfig"), kubeconfig, { mode: 0o600 });
   const env = { PATH: process.env["PATH"], HOME: folder, KUBECONFIG: join(folder, "kubeconfig") };
   const attempt = (args: readonly string[]): Promise<KubectlResult> =>
     new Promise((resolve) => {

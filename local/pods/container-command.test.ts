@@ -15,6 +15,7 @@ describe("a container's command line", () => {
     ],
     uid: 1337,
     gid: 1337,
+    groups: [5, 6],
     capabilities: ["NET_ADMIN"],
     ownerPid: 77,
     program: ["node", "main.ts", "a b"],
@@ -23,7 +24,7 @@ describe("a container's command line", () => {
 
   it("enters the pod's network and keeps only the requested capabilities", () => {
     expect(command.slice(0, 6)).toEqual(["ip", "netns", "exec", "entente-1s2-pod1", "sh", "-c"]);
-    expect(command).toContain("--reuid=1337");
+    expect(command).toEqual(expect.arrayContaining(["--reuid=1337", "--regid=1337", "--groups=5,6"]));
     expect(command).toContain("--bounding-set=-all,+net_admin");
     expect(command).toContain("--no-new-privs");
     expect(command.slice(-3)).toEqual(["node", "main.ts", "a b"]);
@@ -47,12 +48,14 @@ describe("a container's command line", () => {
   });
 
   it("mounts nested mounts after their parents, and hides the sources last", () => {
-    const lines = formatContainerCommand({
-      ...{ namespace: "n", stage: "/s", uid: 1, gid: 1, capabilities: [], ownerPid: 1, program: ["true"] },
+    const nested = formatContainerCommand({
+      ...{ namespace: "n", stage: "/s", uid: 1, gid: 1, groups: [], capabilities: [], ownerPid: 1, program: ["true"] },
       mounts: ["/tmp/a/b", "/tmp", "/tmp/a"].map((target) => ({
         ...{ source: `/from${target}`, target, isFile: false, isReadOnly: false },
       })),
-    })[6]?.split("\n");
+    });
+    expect(nested).toContain("--clear-groups");
+    const lines = nested[6]?.split("\n");
     const binds = lines?.filter((line) => line.startsWith("mount --bind"));
     expect(binds?.map((line) => line.split("'")[1])).toEqual(["/from/tmp", "/from/tmp/a", "/from/tmp/a/b"]);
     expect(lines?.slice(-3)).toEqual([

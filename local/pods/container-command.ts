@@ -9,6 +9,8 @@ export interface ContainerCommandInput {
   readonly mounts: readonly Mount[];
   readonly uid: number;
   readonly gid: number;
+  /** The supplementary groups. */
+  readonly groups: readonly number[];
   /** Linux capabilities to keep, such as `NET_ADMIN`; usually none. */
   readonly capabilities: readonly string[];
   /** The process whose exit ends the container. */
@@ -52,14 +54,14 @@ export function isPrivatePath(path: string): boolean {
  * killed, the kernel kills it. Each step replaces the previous one by exec, so that the process keeps its id.
  */
 export function formatContainerCommand(input: ContainerCommandInput): readonly string[] {
-  const { namespace, uid, gid } = input;
+  const { namespace, uid, gid, groups } = input;
   const kept = input.capabilities.map((capability) => `+${capability.toLowerCase()}`);
   const capabilities = ["-all", ...kept].join(",");
   const setpriv = [
     "setpriv",
     `--reuid=${uid}`,
     `--regid=${gid}`,
-    "--clear-groups",
+    groups.length === 0 ? "--clear-groups" : `--groups=${groups.join(",")}`,
     `--inh-caps=${capabilities}`,
     `--bounding-set=${capabilities}`,
     "--no-new-privs",

@@ -6,9 +6,10 @@ import {
   expandVariables,
   PROGRAM_PATH,
 } from "./container-environment.ts";
+import { containerUser } from "./container-user.ts";
 import { type ImageTable, mountedFile, resolveImage } from "./images.ts";
-import type { ContainerManifest, PodManifest } from "./pod-manifest.ts";
-import { containerMounts, type PodVolumes } from "./pod-volumes.ts";
+import type { ContainerManifest } from "./pod-manifest.ts";
+import { containerMounts, type PodVolumes } from "./volumes/pod-volumes.ts";
 
 /** The common settings of a pod's containers. */
 export interface PodSurroundings extends EnvironmentSource {
@@ -34,9 +35,6 @@ export interface ContainerSpec {
 /** The image's own program, by its name in the real image. */
 const OWN_COMMAND = "entente";
 
-/** The user of applications without runAsUser. */
-const NOBODY = 65_534;
-
 /** Determines how a container runs on this machine. `stage` is an empty folder for it. */
 export function createContainerSpec(container: ContainerManifest, pod: PodSurroundings, stage: string): ContainerSpec {
   const { manifest, projectFolder } = pod;
@@ -45,8 +43,6 @@ export function createContainerSpec(container: ContainerManifest, pod: PodSurrou
   const image = mountedFile(resolveImage(container.image, pod.images), project, "with its folder");
   const given = containerEnvironment(container, pod);
   const environment = { ...given, PATH: (given["PATH"] ?? PROGRAM_PATH).concat(":", dirname(node.path)) };
-  const context = { ...withoutNull(manifest.spec.securityContext), ...withoutNull(container.securityContext) };
-  const uid = context.runAsUser ?? NOBODY;
   // As in a cluster: `command` replaces the image's own program, `args` are appended to either.
   const own = [node.path, image.path];
   const [first, ...rest] = container.command ?? [];
@@ -62,17 +58,11 @@ export function createContainerSpec(container: ContainerManifest, pod: PodSurrou
   const command = formatContainerCommand({
     namespace: pod.namespace,
     stage,
-    uid,
-    gid: context.runAsGroup ?? uid,
-    capabilities: context.capabilities?.add ?? [],
+    ...containerUser(container, manifest),
+    capabilities: container.securityContext?.capabilities?.add ?? [],
     mounts,
     ownerPid: pod.ownerPid,
     program: words,
   });
   return { command, environment };
-}
-
-/** A null value counts as absent, so that the pod's own value applies. */
-function withoutNull(context: PodManifest["spec"]["securityContext"]): NonNullable<typeof context> {
-  return Object.fromEntries(Object.entries(context ?? {}).filter(([, value]) => value !== null));
 }

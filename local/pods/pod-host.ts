@@ -17,9 +17,9 @@ import type { ImageTable } from "./images.ts";
 import { type ContainerEnds, type ContainerEvent, LocalPod } from "./local-pod.ts";
 import type { PlannedPod } from "./plan-pods.ts";
 import { type PodManifest, validatePodManifest } from "./pod-manifest.ts";
-import { createPodVolumes, type FindFiles } from "./pod-volumes.ts";
 import { NAMESPACE_FILE } from "./running-pods.ts";
-import type { TokenSigner } from "./service-account-tokens.ts";
+import { createPodVolumes, type FindFiles } from "./volumes/pod-volumes.ts";
+import type { TokenSigner } from "./volumes/service-account-tokens.ts";
 
 export interface PodHostOptions {
   readonly runId: string;

@@ -15,10 +15,19 @@ const environmentSchema = z.looseObject({
   valueFrom: z.looseObject({ fieldRef: z.looseObject({ fieldPath: z.string() }).nullish() }).nullish(),
 });
 
+const idSchema = z.number().int().nonnegative();
+
 const securityContextSchema = z.looseObject({
-  runAsUser: z.number().int().nonnegative().nullish(),
-  runAsGroup: z.number().int().nonnegative().nullish(),
+  runAsUser: idSchema.nullish(),
+  runAsGroup: idSchema.nullish(),
   capabilities: z.looseObject({ add: z.array(z.string()).nullish() }).nullish(),
+});
+
+const podSecurityContextSchema = z.looseObject({
+  runAsUser: idSchema.nullish(),
+  runAsGroup: idSchema.nullish(),
+  fsGroup: idSchema.nullish(),
+  supplementalGroups: z.array(idSchema).nullish(),
 });
 
 const portSchema = z.union([z.number().int(), z.string()]);
@@ -76,20 +85,27 @@ const containerSchema = z.looseObject({
 });
 
 /** Only complete volumes: a container that expects a file under another name would not find it. */
-const configMapSchema = z.looseObject({
-  name: z.string(),
-  optional: z.boolean().nullish(),
-  items: unsupported,
-});
+const configMapSchema = z.looseObject({ name: z.string(), optional: z.boolean().nullish(), items: unsupported });
+
+/** The permissions of a volume's files. */
+const modeSchema = z.number().int().min(0).max(0o777).nullish();
 
 const volumeSchema = z.looseObject({
   name: z.string().min(1),
   emptyDir: z.looseObject({}).nullish(),
   hostPath: z.looseObject({ path: z.string().startsWith("/") }).nullish(),
-  configMap: configMapSchema.nullish(),
-  secret: z.looseObject({ secretName: z.string(), optional: z.boolean().nullish(), items: unsupported }).nullish(),
+  configMap: configMapSchema.extend({ defaultMode: modeSchema }).nullish(),
+  secret: z
+    .looseObject({
+      secretName: z.string(),
+      optional: z.boolean().nullish(),
+      items: unsupported,
+      defaultMode: modeSchema,
+    })
+    .nullish(),
   projected: z
     .looseObject({
+      defaultMode: modeSchema,
       sources: z.array(
         z.looseObject({
           serviceAccountToken: z
@@ -126,7 +142,7 @@ const podSchema = z.looseObject({
     containers: z.array(containerSchema).min(1),
     initContainers: z.array(containerSchema).nullish(),
     volumes: z.array(volumeSchema).nullish(),
-    securityContext: securityContextSchema.nullish(),
+    securityContext: podSecurityContextSchema.nullish(),
   }),
 });
 

@@ -49,11 +49,16 @@ metadata: { name: words, namespace: here }
 data: { greeting: hello }
 ---
 apiVersion: v1
+kind: Secret
+metadata: { name: keys, namespace: here }
+stringData: { tls.key: the key }
+---
+apiVersion: v1
 kind: Pod
 metadata: { name: single, namespace: here, labels: { app: single } }
 spec:
   serviceAccountName: web
-  securityContext: { runAsUser: 4321 }
+  securityContext: { runAsUser: 4321, fsGroup: 5555 }
   initContainers:
   - { name: first, image: test/program, args: [append, /tmp/shared/order, "1"], volumeMounts: [{ name: shared, mountPath: /tmp/shared }] }
   - { name: second, image: test/program, args: [append, /tmp/shared/order, "2"], volumeMounts: [{ name: shared, mountPath: /tmp/shared }] }
@@ -70,13 +75,18 @@ spec:
     - { name: shared, mountPath: /tmp/shared, readOnly: true }
     - { name: words, mountPath: /var/run/words }
     - { name: token, mountPath: /var/run/secrets/tokens, readOnly: true }
+    - { name: own-keys, mountPath: /var/run/own-keys, readOnly: true }
+    - { name: keys, mountPath: /var/run/keys, readOnly: true }
   - name: shell
     image: test/program
     command: [sh, -c, 'mkdir -p /root/x /etc/x /opt/x 2>&1; id -u; exec sleep 1000']
     securityContext: { runAsUser: 0, capabilities: { add: [NET_ADMIN] } }
+    volumeMounts: [{ name: keys, mountPath: /var/run/keys }]
   volumes:
   - { name: shared, emptyDir: {} }
   - { name: words, configMap: { name: words } }
+  - { name: own-keys, secret: { secretName: keys } }
+  - { name: keys, secret: { secretName: keys } }
   - { name: token, projected: { sources: [{ serviceAccountToken: { path: istio-token, audience: istio-ca, expirationSeconds: 600 } }] } }
 `;
 
@@ -213,9 +223,30 @@ describe("a container", () => {
     expect(claims).toMatchObject({ sub: "system:serviceaccount:here:web", aud: "istio-ca" });
   });
 
+  it.each([
+    { file: "/run/secrets/tokens/istio-token", access: "600 4321:0", readers: ["4321"] },
+    { file: "/run/own-keys/tls.key", access: "600 4321:0", readers: ["4321"] },
+    { file: "/run/keys/tls.key", access: "640 0:5555", readers: ["4321", "1234"] },
+  ])("has $file with $access: no other user can read it", async ({ file, access, readers }) => {
+    const enter = ["nsenter", "-m", "-t", String(single.pidOf("app"))];
+    expect((await single.exec([...enter, "stat", "-c", "%a %u:%g", file])).stdout.trim()).toBe(access);
+    const groups = (await single.exec(["grep", "Groups:", `/proc/${single.pidOf("app")}/status`])).stdout.trim();
+    expect(groups.split(/\s+/).slice(1)).toEqual(["5555"]);
+    // The user of the container, another user of the pod, and others: none with capabilities.
+    const users = { "4321": "5555", "1234": "5555", "1337": undefined, "65534": undefined };
+    const readable: string[] = [];
+    for (const [uid, group] of Object.entries(users)) {
+      const drop = [`--reuid=${uid}`, "--regid=65534", group ? `--groups=${group}` : "--clear-groups"];
+      const { status, stderr } = await single.exec([...enter, "setpriv", ...drop, "cat", file]);
+      if (status === 0) readable.push(uid);
+      else expect(stderr).toContain("Permission denied");
+    }
+    expect(readable.toSorted()).toEqual(readers.toSorted());
+  });
+
   it("sees only its own mounts in /run and /tmp", async () => {
     const { stdout } = await single.exec(["ls", `/proc/${single.pidOf("app")}/root/run`]);
-    expect(stdout.trim().split(/\s+/)).toEqual(["entente", "secrets", "words"]);
+    expect(stdout.trim().split(/\s+/)).toEqual(["entente", "keys", "own-keys", "secrets", "words"]);
     const tmp = await single.exec(["ls", `/proc/${single.pidOf("app")}/root/tmp`]);
     expect(tmp.stdout.trim().split(/\s+/)).toEqual(["shared"]);
   });

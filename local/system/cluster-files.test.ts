@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { renewalDelayMs } from "../pods/projected-token.ts";
+import { renewalDelayMs } from "../pods/volumes/projected-token.ts";
 import { parseManifests } from "../read-manifests.ts";
 import { createFileFinder, tlsSecret } from "./cluster-files.ts";
 

@@ -1,4 +1,4 @@
-import type { FindFiles } from "../pods/pod-volumes.ts";
+import type { FindFiles } from "../pods/volumes/pod-volumes.ts";
 import { type Manifest, stringsOf } from "../read-manifests.ts";
 
 /** The ConfigMaps and Secrets of the manifests, and the ConfigMap with the mesh's roots in every namespace. */

@@ -13,7 +13,7 @@ import { type Admission, createAdmission } from "../pods/admit-pod.ts";
 import { DEFAULT_IMAGES, type ImageTable } from "../pods/images.ts";
 import { type PlannedPod, planPods } from "../pods/plan-pods.ts";
 import { PodHost } from "../pods/pod-host.ts";
-import { createTokenSigner, type TokenSigner } from "../pods/service-account-tokens.ts";
+import { createTokenSigner, type TokenSigner } from "../pods/volumes/service-account-tokens.ts";
 import type { Manifest } from "../read-manifests.ts";
 import { authorityFolder, type RunFolder } from "../run-folder.ts";
 import { applyManifests } from "./apply-manifests.ts";

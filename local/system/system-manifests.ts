@@ -4,7 +4,7 @@ import type { InstallValues } from "../../install/values/install-values.ts";
 import { parseInstallValues } from "../../install/values/parse-values.ts";
 import type { KubernetesObject } from "../../kubernetes/kubernetes-api.ts";
 import { formatManifests } from "../../mesh/resources/parsing/kubernetes-yaml.ts";
-import { TOKEN_ISSUER } from "../pods/service-account-tokens.ts";
+import { TOKEN_ISSUER } from "../pods/volumes/service-account-tokens.ts";
 import { type Manifest, parseManifests } from "../read-manifests.ts";
 
 /** The folders that the system's pods mount. */

@@ -124,7 +124,7 @@ export class ControlPlaneFixture {
     const authority = await openTestAuthority(join(directory, "ca"), options.clock);
     const port = options.port ?? (await findFreePort());
     const fixture = new ControlPlaneFixture(directory, authority, port, options);
-    await writeFile(fixture.tokenFile, "good-token-1\n");
+    await writeFile(fixture.tokenFile, "good-token-1\n", { mode: 0o600 });
     await writeFile(fixture.rootFile, fixture.authority.roots().join(""));
     await fixture.listen();
     return fixture;

@@ -1,20 +1,21 @@
 import { chmodSync, mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { type Logger, systemClock } from "../../mesh/runtime.ts";
-import { LocalError } from "../local-error.ts";
-import { writeFiles } from "../write-files.ts";
+import { type Logger, systemClock } from "../../../mesh/runtime.ts";
+import { LocalError } from "../../local-error.ts";
+import { isPrivatePath, type Mount } from "../container-command.ts";
+import type { ContainerManifest, PodManifest, VolumeManifest } from "../pod-manifest.ts";
 import { keepConfigMap } from "./config-map-volume.ts";
-import { isPrivatePath, type Mount } from "./container-command.ts";
-import type { ContainerManifest, PodManifest, VolumeManifest } from "./pod-manifest.ts";
+import { type ContentKind, decideFileAccess, type FileAccess } from "./file-access.ts";
 import { keepToken } from "./projected-token.ts";
 import type { TokenSigner } from "./service-account-tokens.ts";
+import { type VolumeFiles, writeFiles } from "./write-files.ts";
 
 /** The content of a ConfigMap or Secret, by file name; `undefined` if it does not exist in the namespace. */
 export type FindFiles = (
   namespace: string,
   kind: "ConfigMap" | "Secret",
   name: string,
-) => Promise<Readonly<Record<string, string | Uint8Array>> | undefined>;
+) => Promise<VolumeFiles | undefined>;
 
 /** A pod's volumes as folders of this machine. */
 export interface PodVolumes {
@@ -59,31 +60,34 @@ async function createVolume(
   if (volume.hostPath) return volume.hostPath.path;
   const folder = join(options.folder, "volumes", volume.name);
   mkdirSync(folder, { recursive: true, mode: 0o755 });
+  const access = (kind: ContentKind): FileAccess => decideFileAccess(kind, volume.name, options.pod);
   if (volume.emptyDir) {
     // As with kubelet: containers of any user write to it.
     chmodSync(folder, 0o777);
   } else if (volume.configMap) {
-    renewals.push(await mountConfigMap(volume.configMap, folder, options));
+    renewals.push(await mountConfigMap(volume.configMap, { ...options, folder, access: access("public") }));
   } else if (volume.secret) {
-    writeFiles(folder, await filesOf("Secret", { ...volume.secret, name: volume.secret.secretName }, options));
+    const files = await filesOf("Secret", { ...volume.secret, name: volume.secret.secretName }, options);
+    writeFiles(folder, files, access("confidential"));
   } else {
-    await projectSources(volume, folder, options, renewals);
+    await projectSources(volume, { ...options, folder }, renewals);
   }
   return folder;
 }
 
 async function projectSources(
   volume: VolumeManifest,
-  folder: string,
   options: VolumeOptions,
   renewals: { stop(): void }[],
 ): Promise<void> {
-  const { pod, tokens, log } = options;
+  const { pod } = options;
+  const access = (kind: ContentKind): FileAccess => decideFileAccess(kind, volume.name, pod);
   for (const source of volume.projected?.sources ?? [undefined]) {
     const token = source?.serviceAccountToken;
-    if (token) renewals.push(await keepToken({ folder, source: token, pod, tokens, log }));
-    else if (source?.configMap) renewals.push(await mountConfigMap(source.configMap, folder, options));
-    else throw unsupported(volume, pod);
+    if (token) renewals.push(await keepToken({ ...options, source: token, access: access("confidential") }));
+    else if (source?.configMap) {
+      renewals.push(await mountConfigMap(source.configMap, { ...options, access: access("public") }));
+    } else throw unsupported(volume, pod);
   }
 }
 
@@ -92,16 +96,19 @@ interface FilesSource {
   readonly optional?: boolean | null | undefined;
 }
 
-async function mountConfigMap(source: FilesSource, folder: string, options: VolumeOptions): Promise<{ stop(): void }> {
+async function mountConfigMap(
+  source: FilesSource,
+  options: VolumeOptions & { readonly access: FileAccess },
+): Promise<{ stop(): void }> {
   const read = () => filesOf("ConfigMap", source, options);
-  return await keepConfigMap({ folder, read, clock: systemClock, log: options.log });
+  return await keepConfigMap({ ...options, read, clock: systemClock });
 }
 
 async function filesOf(
   kind: "ConfigMap" | "Secret",
   source: FilesSource,
   { pod, findFiles }: VolumeOptions,
-): Promise<Readonly<Record<string, string | Uint8Array>>> {
+): Promise<VolumeFiles> {
   const { name, namespace } = pod.metadata;
   const files = await findFiles(namespace, kind, source.name);
   if (files !== undefined) return files;

@@ -2,14 +2,15 @@ import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
-import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
+import { FakeClock } from "../../../mesh/fake-clock-fixture.ts";
+import { RecordingLogger } from "../../../mesh/recording-logger-fixture.ts";
 import { keepConfigMap } from "./config-map-volume.ts";
 
 let folder: string;
 let files: Readonly<Record<string, string>>;
 let clock: FakeClock;
 let fault: Error | undefined;
+const OWN = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0, mode: 0o644 };
 const log = new RecordingLogger();
 
 beforeEach(() => {
@@ -23,7 +24,7 @@ const read = async () => {
   if (fault !== undefined) throw fault;
   return files;
 };
-const start = () => keepConfigMap({ folder, read, clock, log });
+const start = () => keepConfigMap({ folder, access: OWN, read, clock, log });
 const content = () => readFileSync(join(folder, "root-cert.pem"), "utf8");
 
 it("a changed ConfigMap is written again, and what has not changed is not", async () => {

@@ -1,12 +1,14 @@
-import { MeshError } from "../../mesh/mesh-error.ts";
-import { type Logger, systemClock, type Timer } from "../../mesh/runtime.ts";
-import { writeFiles } from "../write-files.ts";
-import type { PodManifest } from "./pod-manifest.ts";
+import { MeshError } from "../../../mesh/mesh-error.ts";
+import { type Logger, systemClock, type Timer } from "../../../mesh/runtime.ts";
+import type { PodManifest } from "../pod-manifest.ts";
+import type { FileAccess } from "./file-access.ts";
 import type { TokenSigner } from "./service-account-tokens.ts";
+import { writeFiles } from "./write-files.ts";
 
 export interface TokenOptions {
   readonly folder: string;
   readonly source: TokenSource;
+  readonly access: FileAccess;
   readonly pod: PodManifest;
   readonly tokens: TokenSigner;
   readonly log: Logger;
@@ -25,7 +27,8 @@ const DAY_MS = 86_400_000;
 const RETRY_MS = 10_000;
 
 /** Writes a token into a volume, and renews it before it expires. */
-export async function keepToken({ folder, source, pod, tokens, log }: TokenOptions): Promise<{ stop(): void }> {
+export async function keepToken(options: TokenOptions): Promise<{ stop(): void }> {
+  const { folder, source, access, pod, tokens, log } = options;
   const { metadata, spec } = pod;
   let timer: Timer | undefined;
   let isStopped = false;
@@ -37,7 +40,7 @@ export async function keepToken({ folder, source, pod, tokens, log }: TokenOptio
       audience: source.audience,
       expirationSeconds: source.expirationSeconds,
     });
-    if (!isStopped) writeFiles(folder, { [source.path]: token });
+    if (!isStopped) writeFiles(folder, { [source.path]: token }, access);
   };
   const schedule = (delayMs: number): void => {
     if (!isStopped) timer = systemClock.setTimeout(() => void renew(), delayMs);

@@ -1,14 +1,14 @@
-import { MeshError } from "../../mesh/mesh-error.ts";
-import type { Clock, Logger } from "../../mesh/runtime.ts";
-import { WakeUp } from "../../net/wake-up.ts";
-import { writeFiles } from "../write-files.ts";
-
-type Files = Readonly<Record<string, string | Uint8Array>>;
+import { MeshError } from "../../../mesh/mesh-error.ts";
+import type { Clock, Logger } from "../../../mesh/runtime.ts";
+import { WakeUp } from "../../../net/wake-up.ts";
+import type { FileAccess } from "./file-access.ts";
+import { type VolumeFiles, writeFiles } from "./write-files.ts";
 
 export interface ConfigMapVolumeOptions {
   readonly folder: string;
+  readonly access: FileAccess;
   /** Reads the ConfigMap. */
-  readonly read: () => Promise<Files>;
+  readonly read: () => Promise<VolumeFiles>;
   readonly clock: Clock;
   readonly log: Logger;
 }
@@ -18,15 +18,15 @@ const POLL_MS = 1000;
 
 /** Writes a ConfigMap into a volume, and again when it changes, as the kubelet does: the mesh's roots change. */
 export async function keepConfigMap(options: ConfigMapVolumeOptions): Promise<{ stop(): void }> {
-  const { folder, read, clock, log } = options;
+  const { folder, access, read, clock, log } = options;
   const stop = new AbortController();
   const wakeUp = new WakeUp();
-  let written: Files = {};
+  let written: VolumeFiles = {};
   const write = async (): Promise<void> => {
     const files = await read();
     const changed = Object.entries(files).filter(([name, content]) => !isSame(content, written[name]));
     if (stop.signal.aborted || changed.length === 0) return;
-    writeFiles(folder, Object.fromEntries(changed));
+    writeFiles(folder, Object.fromEntries(changed), access);
     written = files;
   };
   const follow = async (): Promise<void> => {
