@@ -109,7 +109,7 @@ describe("the authorities of foreign trust domains", () => {
       path: "pem: certificate 1 is not self-signed: give the root",
     },
     { name: "with one that another key has signed", entry: pemOf(namesake.pem), path: "is not self-signed" },
-    { name: "with a date that is none", entry: pemOf(undated.pem), path: "has dates that cannot be read" },
+    { name: "with a date that is none", entry: pemOf(undated.pem), path: "notAfter is not a time in RFC 5280's form" },
     { name: "with a weak key", entry: pemOf(weak.pem), path: "RSA key of 1024 bits" },
     { name: "with name constraints", entry: pemOf(constrained.pem), path: "name constraints, which is not supported" },
     {

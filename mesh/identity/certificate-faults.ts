@@ -34,17 +34,19 @@ const UNDERSTOOD: readonly string[] = [
  * Validity (RFC 5280, section 4.1.2.5; both ends included). The message contains all three times: clock skew is common.
  */
 export function findValidityFault(certificate: X509Certificate, nowMs: number): CertificateFault | undefined {
-  const which = describeCertificate(certificate);
   const dates = readDates(certificate);
-  if (dates === undefined) return undatedFault(which);
-  const { notBeforeMs, notAfterMs } = dates;
-  const times = `now ${formatTime(nowMs)}, notBefore ${formatTime(notBeforeMs)}, notAfter ${formatTime(notAfterMs)}`;
-  // Written so that an unknown time (NaN) is a fault.
-  if (!(nowMs >= notBeforeMs)) {
-    return { reason: "not_yet_valid", message: `${which} is not valid yet: ${times}; check both clocks` };
+  if (dates === undefined) {
+    const message = `${describeCertificate(certificate)} has dates that cannot be read`;
+    return { reason: "malformed_certificate", message };
   }
-  if (!(nowMs <= notAfterMs)) return { reason: "expired", message: `${which} has expired: ${times}` };
-  return undefined;
+  const { notBeforeMs, notAfterMs } = dates;
+  // Written so that an unknown time (NaN) is a fault.
+  if (nowMs >= notBeforeMs && nowMs <= notAfterMs) return undefined;
+  const which = describeCertificate(certificate);
+  const times = `now ${formatTime(nowMs)}, notBefore ${formatTime(notBeforeMs)}, notAfter ${formatTime(notAfterMs)}`;
+  return nowMs >= notBeforeMs
+    ? { reason: "expired", message: `${which} has expired: ${times}` }
+    : { reason: "not_yet_valid", message: `${which} is not valid yet: ${times}; check both clocks` };
 }
 
 /** Whether both dates are dates. OpenSSL reads certificates in which they are not. */
@@ -61,19 +63,13 @@ function readDates({ raw }: X509Certificate): CertificateDates | undefined {
   }
 }
 
-function undatedFault(which: string): CertificateFault {
-  return { reason: "malformed_certificate", message: `${which} has dates that cannot be read` };
-}
-
 /** Whether a certificate may be an issuer at all: CA flag, dates that can be read, key, extensions. */
 export function findIssuerFault(issuer: X509Certificate): CertificateFault | undefined {
-  const which = describeCertificate(issuer);
   if (!issuer.ca) {
-    return { reason: "not_an_authority", message: `${which} issued a certificate but is not a CA certificate` };
+    const message = `${describeCertificate(issuer)} issued a certificate but is not a CA certificate`;
+    return { reason: "not_an_authority", message };
   }
-  if (!hasReadableDates(issuer)) {
-    return undatedFault(which);
-  }
+  // The key is a part of the certificate, which is read with its dates.
   return readable(issuer, () => findKeyFault(issuer) ?? findExtensionFault(issuer, readExtensions(issuer.raw)));
 }
 

@@ -27,10 +27,8 @@ export function readCertificateParts(certificateDer: Uint8Array): CertificatePar
   if (certificateDer.length > MAX_CERTIFICATE_BYTES) {
     throw new IdentityError("certificate_der", `the certificate is larger than ${MAX_CERTIFICATE_BYTES} bytes`);
   }
-  const whole = new DerReader(certificateDer);
-  const certificate = whole.inside(whole.expect(DER_TAG.sequence, "the certificate"));
+  const { whole, certificate, signed } = openCertificate(certificateDer);
   whole.finish("the certificate");
-  const signed = certificate.inside(certificate.expect(DER_TAG.sequence, "the signed part"));
   const signatureAlgorithm = certificate.whole(certificate.expect(DER_TAG.sequence, "the signature algorithm"));
   certificate.expect(DER_TAG.bitString, "the signature");
   certificate.finish("the signature");
@@ -49,14 +47,23 @@ export interface CertificateDates {
  * an IdentityError.
  */
 export function readCertificateDates(certificateDer: Uint8Array): CertificateDates {
+  return readHead(openCertificate(certificateDer).signed).dates;
+}
+
+function openCertificate(certificateDer: Uint8Array) {
   const whole = new DerReader(certificateDer);
   const certificate = whole.inside(whole.expect(DER_TAG.sequence, "the certificate"));
   const signed = certificate.inside(certificate.expect(DER_TAG.sequence, "the signed part"));
+  return { whole, certificate, signed };
+}
+
+/** The beginning of the signed part, up to the validity. */
+function readHead(signed: DerReader): { readonly issuer: Uint8Array; readonly dates: CertificateDates } {
   signed.optional(CONTEXT.version, "the version");
   signed.expect(DER_TAG.integer, "the serial number");
   signed.expect(DER_TAG.sequence, "the algorithm");
-  signed.expect(DER_TAG.sequence, "the issuer");
-  return readDates(signed.inside(signed.expect(DER_TAG.sequence, "the validity")));
+  const issuer = signed.whole(signed.expect(DER_TAG.sequence, "the issuer"));
+  return { issuer, dates: readDates(signed.inside(signed.expect(DER_TAG.sequence, "the validity"))) };
 }
 
 function readDates(validity: DerReader): CertificateDates {
@@ -67,11 +74,7 @@ function readDates(validity: DerReader): CertificateDates {
 }
 
 function readSignedPart(signed: DerReader): Omit<CertificateParts, "signatureAlgorithm"> {
-  signed.optional(CONTEXT.version, "the version");
-  signed.expect(DER_TAG.integer, "the serial number");
-  signed.expect(DER_TAG.sequence, "the algorithm");
-  const issuer = signed.whole(signed.expect(DER_TAG.sequence, "the issuer"));
-  readDates(signed.inside(signed.expect(DER_TAG.sequence, "the validity")));
+  const { issuer } = readHead(signed);
   const subject = signed.whole(signed.expect(DER_TAG.sequence, "the subject"));
   const publicKeyInfo = signed.whole(signed.expect(DER_TAG.sequence, "the public key"));
   signed.optional(CONTEXT.issuerUniqueId, "the issuer's unique id");
