@@ -1,5 +1,6 @@
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { MeshError } from "../../mesh/mesh-error.ts";
+import { FINDING_CODES } from "../../mesh/resources/finding-codes.ts";
 import type { Clock, Logger } from "../../mesh/runtime.ts";
 import { sendResponse } from "../../net/local-http-server.ts";
 import { createLogLimiter } from "../../net/log-limiter.ts";
@@ -8,7 +9,7 @@ import { reviewAdmission } from "../admission/admission-review.ts";
 import type { InjectionSettings } from "../admission/injection-settings.ts";
 import type { InjectorMetrics } from "../injector-metrics.ts";
 import { type ResourceReviewDeps, reviewResource } from "../review/review-resource.ts";
-import type { Reviewed } from "../review/review-result.ts";
+import type { Reviewed, ReviewResult } from "../review/review-result.ts";
 import { type EndpointDeps, respondToReview } from "./admission-endpoint.ts";
 import type { BodyLimits } from "./read-body.ts";
 import { createReviewQueue } from "./review-queue.ts";
@@ -115,8 +116,15 @@ async function inject(request: IncomingMessage, response: ServerResponse, deps: 
   }
 }
 
+/** kubectl creates a folder's resources one after the other, each milliseconds after those that it names. */
+function lacksReference(result: ReviewResult): boolean {
+  if (result.kind !== "reviewed") return false;
+  const { warnings = [] } = result.review.response;
+  return warnings.some((warning) => warning.startsWith(FINDING_CODES.ReferencedResourceNotFound));
+}
+
 async function validate(request: IncomingMessage, response: ServerResponse, deps: HandlerContext): Promise<void> {
   const review = (text: string) => reviewResource(text, deps);
-  const result = await respondToReview(request, response, { ...deps, review });
+  const result = await respondToReview(request, response, { ...deps, review, isEarly: lacksReference });
   deps.metrics.validated(result !== undefined && result.outcome !== "refused" ? "passed" : "failed");
 }
