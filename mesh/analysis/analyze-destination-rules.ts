@@ -15,8 +15,9 @@ import { createResourceWarning } from "./resource-warning.ts";
 export function findDestinationRuleProblems(set: ResourceSet, settings: AnalysisSettings): readonly ConfigProblem[] {
   const hosts = [
     ...[...set.services.values()].map((service) => formatServiceHost(service, settings)),
-    // The API server's Service: every cluster has it, and no folder contains it.
+    // The Services of the API server and of DNS: clusters have them, and no folder contains them.
     `kubernetes.default.svc.${settings.clusterDomain}`,
+    `kube-dns.kube-system.svc.${settings.clusterDomain}`,
   ];
   const rules = [...set.destinationRules.values()].sort(compareAge);
   return [

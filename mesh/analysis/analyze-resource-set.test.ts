@@ -146,6 +146,7 @@ describe("analyzeResourceSet", () => {
       resources: [policy("default", {}), peer("default", {})],
     },
     { name: "a wildcard that covers a service", resources: [rule("r", { host: "*.local", ...mutual }, "default")] },
+    { name: "the cluster's DNS", resources: [rule("r", { host: "kube-dns.kube-system.svc.cluster.local" })] },
     {
       name: "a route to a known subset",
       resources: [GATEWAY, rule("r", { host: HOST, subsets: [{ name: "v1" }] }), to({ host: HOST, subset: "v1" })],

@@ -2,6 +2,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { formatResourceName } from "../../../mesh/resources/fields/resource-names.ts";
 import { parseResources } from "../../../mesh/resources/parsing/parse-resources.ts";
+import { collectFindings } from "../../../operator/analysis/collect-findings.ts";
+import { configurationFromFiles } from "../../../operator/configuration/read-files.ts";
 
 const FILES = ["10-mesh-mtls.yaml", "20-applications.yaml", "30-routing.yaml"] as const;
 const OWN_FILES = ["50-legacy.yaml"] as const;
@@ -13,6 +15,23 @@ const LABEL = "  labels:\n    istio-injection: enabled\n";
 function readManifest(name: string): string {
   return readFileSync(new URL(`../${name}`, import.meta.url), "utf8");
 }
+
+/** Of every cluster. */
+const DNS = `
+apiVersion: apps/v1
+kind: Deployment
+metadata: { name: coredns, namespace: kube-system }
+spec:
+  selector: { matchLabels: { k8s-app: kube-dns } }
+  template:
+    metadata: { labels: { k8s-app: kube-dns } }
+    spec: { containers: [{ name: coredns, image: coredns, ports: [{ name: dns-tcp, containerPort: 53 }] }] }
+---
+apiVersion: v1
+kind: Service
+metadata: { name: kube-dns, namespace: kube-system }
+spec: { selector: { k8s-app: kube-dns }, ports: [{ name: dns-tcp, port: 53, targetPort: 53 }] }
+`;
 
 const SEED = readFileSync(new URL("seed-manifests.fixture.md", import.meta.url), "utf8");
 
@@ -66,6 +85,13 @@ describe("the manifests of hello-tls", () => {
       expect(before?.metadata.labels["istio-injection"]).toBe(metadata.namespace === "legacy" ? undefined : "enabled");
       expect(before).toBeDefined();
     }
+  });
+
+  it("leave nothing to warn of in a cluster, whose DNS has no sidecar", () => {
+    const files = ALL_FILES.map((file) => ({ file, text: readManifest(file) }));
+    const findings = collectFindings(configurationFromFiles([...files, { file: "dns.yaml", text: DNS }]));
+    const warnings = findings.filter(({ severity }) => severity !== "info");
+    expect(warnings.map(({ code, resource }) => `${code} ${resource}`)).toEqual([]);
   });
 
   it("are the only files that kubectl reads in this folder", () => {
