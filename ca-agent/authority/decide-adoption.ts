@@ -1,4 +1,5 @@
 import { hash, X509Certificate } from "node:crypto";
+import { formatCount } from "../../mesh/format-count.ts";
 import { fingerprintOf } from "../rotation/rotation-state.ts";
 import { formatPublicKey } from "../x509/public-key.ts";
 import { readSubjectName } from "../x509/subject-name.ts";
@@ -86,8 +87,8 @@ function isSameMaterial({ signer, roots }: InForce, next: SigningMaterial): bool
 
 function describeEmptied({ roots }: InForce): string {
   return (
-    `the root certificates are missing or empty, but ${roots.length} roots are trusted: restore them; to trust only the ` +
-    "signing root, write that one there"
+    `the root certificates are missing or empty, but ${formatCount(roots.length, "root is", "roots are")} trusted: restore what was there; to trust ` +
+    "only the signing root, write that one there"
   );
 }
 

@@ -80,7 +80,7 @@ describe.each([
     {
       name: "while a control plane that has fallen silent may still sign with it",
       ...{ afterMs: endedMs, evidence: { replicas: { ...replicas, lost: 1 } } },
-      plan: wait("1 control planes do not report, and may still sign; this is waited for until"),
+      plan: wait("1 control plane does not report, and may still sign; this is waited for until"),
     },
   ])("has no known end $name", ({ plan: expected, ...given }) => {
     expect(planFor({ state: began, ...given })).toEqual(expected);

@@ -153,7 +153,7 @@ describe("a published root", () => {
     {
       name: "waits for a control plane that has fallen silent",
       ...{ afterMs: LIMITS.publishMs, evidence: { replicas: { ...replicas, lost: 1 } } },
-      plan: wait("1 control planes do not report"),
+      plan: wait("1 control plane does not report"),
     },
     {
       name: "waits until a control plane has reported at all",

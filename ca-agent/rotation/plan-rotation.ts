@@ -1,3 +1,4 @@
+import { formatCount } from "../../mesh/format-count.ts";
 import { dueAt, earlyPublishMs } from "./rotation-dates.ts";
 import type { RotationTime } from "./rotation-limits.ts";
 import {
@@ -205,8 +206,8 @@ function findMissing(
 
 /** Why a control plane may still sign with the other root; undefined: none does. */
 function findUnready(replicas: ReplicaCounts): string | undefined {
-  const silent = replicas.lost > 0 ? `${replicas.lost} control planes do not report, and may still sign` : undefined;
-  return findBehind(replicas) ?? silent;
+  const silent = formatCount(replicas.lost, "control plane does", "control planes do");
+  return findBehind(replicas) ?? (replicas.lost > 0 ? `${silent} not report, and may still sign` : undefined);
 }
 
 function findBehind({ live, following }: ReplicaCounts): string | undefined {

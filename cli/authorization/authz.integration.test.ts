@@ -179,9 +179,9 @@ describe("entente authz of a cluster", () => {
       name: "an earlier version of the policy",
       served: page({ ...READERS_IN_FORCE, rules: 2 }),
       status: 1,
-      texts: ["the proxy lacks ns1/readers (ALLOW, one rule); it still has ns1/readers (ALLOW, 2 rules)"],
+      texts: ["the proxy lacks ns1/readers (ALLOW, 1 rule); it still has ns1/readers (ALLOW, 2 rules)"],
     },
-    { name: "nothing", served: page(), status: 1, texts: ["the proxy lacks ns1/readers (ALLOW, one rule): entente"] },
+    { name: "nothing", served: page(), status: 1, texts: ["the proxy lacks ns1/readers (ALLOW, 1 rule): entente"] },
     {
       name: "nothing yet",
       served: { state: "none" },

@@ -1,3 +1,4 @@
+import { formatCount } from "../../mesh/format-count.ts";
 import type { ConfigProblem } from "../../mesh/resources/config-problem.ts";
 import { formatResourceName } from "../../mesh/resources/fields/resource-names.ts";
 import { parseResources } from "../../mesh/resources/parsing/parse-resources.ts";
@@ -54,7 +55,7 @@ function findRejection(
   seen: FileVersion,
   parsed: { readonly resources: readonly Resource[]; readonly problems: readonly ConfigProblem[] },
 ): string | undefined {
-  const kept = `its previous ${active.resources.length} resources stay in force`;
+  const kept = `its previous ${formatCount(active.resources.length, "resource stays", "resources stay")} in force`;
   if (parsed.problems.some(({ severity, resource }) => severity === "error" && resource === undefined)) {
     return `the file is not used because of the errors above; ${kept}`;
   }

@@ -1,3 +1,5 @@
+import { formatCount } from "../../mesh/format-count.ts";
+
 /** The API server cuts a longer warning, and drops all that exceed the total (AdmissionResponse.warnings). */
 const MAX_WARNING_BYTES = 256;
 const MAX_WARNINGS_BYTES = 4096;
@@ -11,7 +13,7 @@ export function limitWarnings(warnings: readonly string[]): readonly string[] {
     if (sizeOf([...kept, warning]) > MAX_WARNINGS_BYTES - MAX_WARNING_BYTES) break;
     kept.push(warning);
   }
-  return [...kept, `${shortened.length - kept.length} more warnings are not shown`];
+  return [...kept, `${formatCount(shortened.length - kept.length, "more warning is", "more warnings are")} not shown`];
 }
 
 function sizeOf(warnings: readonly string[]): number {

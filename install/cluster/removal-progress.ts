@@ -1,4 +1,5 @@
 import { KINDS } from "../../kubernetes/kinds.ts";
+import { formatCount } from "../../mesh/format-count.ts";
 import { installationLabels } from "../objects/names.ts";
 import type { ClusterDeps } from "./await-rollout.ts";
 import { formatSelector } from "./installed-kinds.ts";
@@ -21,8 +22,8 @@ export async function awaitPodsGone(options: AwaitedInstallation, deps: RemovalD
   const labelSelector = formatSelector(installationLabels(options));
   const count = async (): Promise<number> =>
     (await api.list(KINDS.pods, { namespace: options.namespace, labelSelector, signal })).items.length;
-  const left = await awaitNone(count, (pods) => `waiting for ${pods} pods to end`, options.waitMs, deps);
-  const text = `${left} pods have not ended; run uninstall again when they have, to remove what they wrote`;
+  const left = await awaitNone(count, (pods) => `waiting for ${formatCount(pods, "pod")} to end`, options.waitMs, deps);
+  const text = `${formatCount(left, "pod has", "pods have")} not ended; run uninstall again later, to remove what is left`;
   if (left > 0) report({ kind: "note", text });
 }
 

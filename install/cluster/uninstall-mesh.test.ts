@@ -62,10 +62,11 @@ describe("removing an installation", () => {
     ]);
   });
 
-  it("twice is no error", async () => {
+  it("twice is no error, and says that nothing is installed", async () => {
     const fixture = await installed();
     await fixture.uninstall({ mode: "purge" });
-    expect(await fixture.uninstall({ mode: "purge" })).toEqual([]);
+    const nothing = "nothing of revision default is installed in namespace istio-system";
+    expect(await fixture.uninstall({ mode: "purge" })).toEqual([nothing]);
   });
 
   it("of one revision leaves the other one what it needs", async () => {
@@ -166,8 +167,18 @@ describe("removing an installation", () => {
     };
     fixture.put(KINDS.pods, { metadata: { name: "istiod-1", namespace: "istio-system", labels } });
     const lines = await fixture.uninstall({ waitMs: 3000 });
-    expect(lines).toContain("waiting for 1 pods to end");
-    expect(lines).toContain("1 pods have not ended; run uninstall again when they have, to remove what they wrote");
+    expect(lines).toContain("waiting for 1 pod to end");
+    expect(lines).toContain("1 pod has not ended; run uninstall again later, to remove what is left");
+  });
+
+  it("says which control plane there is where none of its own is installed", async () => {
+    const fixture = new InstallFixture();
+    await fixture.install(["revision=canary"]);
+    for (const effect of ["dry-run", "remove"] as const) {
+      const [line] = await fixture.uninstall({ effect });
+      expect(line).toMatch(/^nothing of revision default is .*; there is Deployment istio-system\/istiod-canary$/);
+    }
+    expect((await fixture.uninstall({ revision: "canary" })).join()).not.toContain("nothing of");
   });
 
   it("says how many pods still have a sidecar", async () => {

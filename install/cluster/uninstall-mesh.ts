@@ -1,5 +1,6 @@
 import { KINDS } from "../../kubernetes/kinds.ts";
 import type { ApiKind, ObjectName } from "../../kubernetes/kubernetes-api.ts";
+import { formatCount } from "../../mesh/format-count.ts";
 import { installationLabels, OWNER_LABELS } from "../objects/names.ts";
 import { injectorNames, STATE_NAMES } from "../objects/state-names.ts";
 import { describeObject, formatSelector, INSTALLED_KINDS } from "./installed-kinds.ts";
@@ -24,24 +25,37 @@ const SHARED: ReadonlySet<ApiKind> = new Set([KINDS.customResourceDefinitions, K
  * same steps; the API server checks each deletion, the caller's right and admission included, and deletes nothing.
  */
 export async function uninstallMesh(options: UninstallOptions, deps: RemovalDeps): Promise<void> {
+  let found = 0;
   for (const kind of INSTALLED_KINDS) {
     if (SHARED.has(kind)) continue;
-    await deleteAll(kind, options, deps);
+    found += await deleteAll(kind, options, deps);
     if (kind === KINDS.deployments && options.effect === "remove") await awaitPodsGone(options, deps);
   }
   const others = await findOtherControlPlanes(options, deps);
+  if (found === 0) reportNothing(options, others, deps);
   await removeRootCertificates(options, others, deps);
   if (others.length === 0) await removeLeases(options, deps);
   await removeState(options, others, deps);
   if (others.length === 0) await reportSidecars(deps);
 }
 
-async function deleteAll(kind: ApiKind, options: UninstallOptions, deps: RemovalDeps): Promise<void> {
+/** Returns how many objects there were. */
+async function deleteAll(kind: ApiKind, options: UninstallOptions, deps: RemovalDeps): Promise<number> {
   const { api, signal } = deps;
   const scope = kind.isNamespaced ? { namespace: options.namespace } : {};
   const labelSelector = formatSelector(installationLabels(options));
   const { items } = await api.list(kind, { ...scope, labelSelector, signal });
   for (const item of items) await deleteNamed(kind, { name: item.metadata.name, ...scope }, options, deps);
+  return items.length;
+}
+
+function reportNothing(
+  { namespace, revision }: UninstallOptions,
+  others: readonly string[],
+  { report }: RemovalDeps,
+): void {
+  const elsewhere = others.length === 0 ? "" : `; there is ${others.join(", ")}`;
+  report({ kind: "note", text: `nothing of revision ${revision} is installed in namespace ${namespace}${elsewhere}` });
 }
 
 /** Control planes of Entente or Istio that are not of this installation: `Deployment NAMESPACE/NAME`. */
@@ -205,6 +219,6 @@ async function deleteNamed(
 /** Their certificates are no longer renewed: after a day, connections between them fail. */
 async function reportSidecars(deps: RemovalDeps): Promise<void> {
   const count = await countSidecars(deps);
-  const text = `${count} pods still have a sidecar, whose certificate is no longer renewed: restart them`;
+  const text = `${formatCount(count, "pod still has", "pods still have")} a sidecar, whose certificate is no longer renewed: restart ${count === 1 ? "it" : "them"}`;
   if (count > 0) deps.report({ kind: "note", text });
 }

@@ -44,7 +44,7 @@ describe("an upgrade to HTTP/2", () => {
       service: "streams",
       spec: { trafficPolicy: UPGRADE },
       warning:
-        /DestinationRule\/rule\.ns1: spec\.trafficPolicy\.connectionPool\.http\.h2UpgradePolicy: has no effect: port 80 of Service\/streams\.ns1 is declared as tcp, and none of the other 1/,
+        /DestinationRule\/rule\.ns1: spec\.trafficPolicy\.connectionPool\.http\.h2UpgradePolicy: has no effect: port 80 of Service\/streams\.ns1 is declared as tcp, and no other port carries/,
     },
     {
       name: "a port that is declared as a stream",

@@ -98,7 +98,7 @@ function findIneffectiveUpgrade(
   const [first] = ports;
   if (first === undefined || !ports.every(isStream)) return [];
   const { service, port } = first;
-  const others = ports.length === 1 ? "" : `, and none of the other ${ports.length - 1} carries HTTP`;
+  const others = ports.length === 1 ? "" : ", and no other port carries HTTP either";
   const message =
     `has no effect: port ${port.port} of ${formatResourceName(service)} is declared as ` +
     `${declaredProtocol(port)}${others}. Declare the port as http, or remove the setting`;

@@ -1,3 +1,4 @@
+import { formatCount } from "../../mesh/format-count.ts";
 import { type Palette, printable } from "../text/palette.ts";
 import type { Finding, FindingSeverity } from "./finding.ts";
 
@@ -27,10 +28,6 @@ export function formatFinding(
 
 function formatCounts({ error, warning, info }: Readonly<Record<FindingSeverity, number>>, palette: Palette): string {
   if (error + warning + info === 0) return palette.good("No problems found.");
-  const parts = [plural(error, "error"), plural(warning, "warning"), `${info} for information`];
+  const parts = [formatCount(error, "error"), formatCount(warning, "warning"), `${info} for information`];
   return `${parts.join(", ")}.`;
-}
-
-function plural(count: number, noun: string): string {
-  return `${count} ${noun}${count === 1 ? "" : "s"}`;
 }

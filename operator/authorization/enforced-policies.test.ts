@@ -62,8 +62,8 @@ describe("what a proxy enforces", () => {
     const enforced = await read(describePolicies({ authorization, tokenRules: [] }, () => []));
     expect(isOutdated(enforced)).toBe(true);
     expect(enforced).toMatchObject({
-      missing: ["ns1/deny (DENY, 2 rules)", "ns1/allow (ALLOW, one rule)", "path normalization BASE"],
-      surplus: ["foo/allow (ALLOW, one rule)", "path normalization NONE"],
+      missing: ["ns1/deny (DENY, 2 rules)", "ns1/allow (ALLOW, 1 rule)", "path normalization BASE"],
+      surplus: ["foo/allow (ALLOW, 1 rule)", "path normalization NONE"],
     });
   });
 

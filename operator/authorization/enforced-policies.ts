@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { formatCount } from "../../mesh/format-count.ts";
 import { MeshError } from "../../mesh/mesh-error.ts";
 import type { Pod } from "../../mesh/resources/kinds/pod.ts";
 import { OperatorError } from "../operator-error.ts";
@@ -107,6 +108,5 @@ interface ComparedPolicy {
 
 /** What of a policy is compared. */
 function titleOf({ policy, action, isDryRun, rules }: ComparedPolicy): string {
-  const count = rules === 1 ? "one rule" : `${rules} rules`;
-  return `${policy} (${action}${isDryRun ? " in dry run" : ""}, ${count})`;
+  return `${policy} (${action}${isDryRun ? " in dry run" : ""}, ${formatCount(rules, "rule")})`;
 }

@@ -178,7 +178,7 @@ describe("the report as text", () => {
     expect(shown).toMatch(
       /^Rotation: +published for 3m; waits: 2 of 3 proxies have the new root; at the latest in 1h$/m,
     );
-    expect(shown).toMatch(/^Certificates: +1 connected proxies: 1 with less than 12h; the first ends in 11h$/m);
+    expect(shown).toMatch(/^Certificates: +1 connected proxy: 1 with less than 12h; the first ends in 11h$/m);
     expect(shown).toMatch(/^Revoked: +nothing$/m);
   });
 

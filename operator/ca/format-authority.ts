@@ -1,4 +1,5 @@
 import type { RotationStatus } from "../../ca-agent/authority/authority-status.ts";
+import { formatCount } from "../../mesh/format-count.ts";
 import { formatDuration } from "../text/duration.ts";
 import { type Palette, printable } from "../text/palette.ts";
 import { formatTable } from "../text/text-table.ts";
@@ -86,30 +87,27 @@ function formatRequest(phase: RotationStatus["phase"], request: AuthorityReport[
 
 function formatLeaves({ proxies, leaves }: AuthorityReport, nowMs: number): string {
   const { firstExpiry, byHoursLeft } = leaves;
-  if (firstExpiry === undefined) return `${proxies.connected} connected proxies`;
+  const connected = formatCount(proxies.connected, "connected proxy", "connected proxies");
+  if (firstExpiry === undefined) return connected;
   const parts = byHoursLeft.flatMap(({ lessThan, count }) => {
     if (count === 0) return [];
     return [lessThan === null ? `${count} with more` : `${count} with less than ${lessThan}h`];
   });
   const first = formatDuration(Math.max(0, Date.parse(firstExpiry) - nowMs));
-  return `${proxies.connected} connected proxies: ${parts.join(", ")}; the first ends in ${first}`;
+  return `${connected}: ${parts.join(", ")}; the first ends in ${first}`;
 }
 
 function formatRevoked({ revocations }: AuthorityReport): string {
   const { certificates, identities, pods, listed } = revocations;
   const asked = certificates + identities + pods;
   const parts = [
-    count(certificates, "certificate", "certificates"),
-    count(identities, "identity", "identities"),
-    count(pods, "pod", "pods"),
-  ].filter((part) => part !== "");
+    ...(certificates === 0 ? [] : [formatCount(certificates, "certificate")]),
+    ...(identities === 0 ? [] : [formatCount(identities, "identity", "identities")]),
+    ...(pods === 0 ? [] : [formatCount(pods, "pod")]),
+  ];
   return [
     ...(asked === 0 ? [] : [`${parts.join(", ")} (entente ca revocations)`]),
-    ...(listed === 0 ? [] : [`${count(listed, "certificate", "certificates")} by ca-crl.pem`]),
+    ...(listed === 0 ? [] : [`${formatCount(listed, "certificate")} by ca-crl.pem`]),
     ...(asked + listed === 0 ? ["nothing"] : []),
   ].join("; ");
-}
-
-function count(number: number, one: string, several: string): string {
-  return number === 0 ? "" : `${number} ${number === 1 ? one : several}`;
 }

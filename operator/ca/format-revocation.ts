@@ -1,4 +1,5 @@
 import type { Revocation } from "../../ca-agent/control/control-state.ts";
+import { formatCount } from "../../mesh/format-count.ts";
 import { type Palette, printable } from "../text/palette.ts";
 import type { RevocationEffect } from "./revocation-effect.ts";
 import { describeTarget } from "./revocation-entries.ts";
@@ -30,7 +31,7 @@ export function formatRevocation({ revocation, outcome, effect }: RevocationResu
 function formatAffected(affected: readonly string[]): string {
   if (affected.length === 0) return "affected now: no connected proxy";
   const more = affected.length > SHOWN_NAMES ? ` and ${affected.length - SHOWN_NAMES} more` : "";
-  const count = affected.length === 1 ? "1 connected proxy" : `${affected.length} connected proxies`;
+  const count = formatCount(affected.length, "connected proxy", "connected proxies");
   return `affected now: ${count}: ${printable(affected.slice(0, SHOWN_NAMES).join(", "))}${more}`;
 }
 

@@ -52,10 +52,10 @@ describe("a healthy mesh", () => {
     const groups = await check(createHealthyCluster().putTexts(ofIstio));
     expect(outcomeOf(groups, "proxies are ready")).toEqual({
       kind: "ok",
-      message: "1 pods; 1 more have a proxy of Istio's, and are not looked at",
+      message: "1 pod; 1 more has a proxy of Istio's, and is not looked at",
     });
     expect(outcomeOf(groups, "control plane's version")?.kind).toBe("ok");
-    expect(outcomeOf(groups, "connected and up to date")).toEqual({ kind: "ok", message: "1 proxies" });
+    expect(outcomeOf(groups, "connected and up to date")).toEqual({ kind: "ok", message: "1 proxy" });
   });
 
   it("cannot be judged without an API server, and nothing else is asked", async () => {

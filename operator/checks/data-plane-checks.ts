@@ -1,4 +1,5 @@
 import type { KubernetesObject } from "../../kubernetes/kubernetes-api.ts";
+import { formatCount } from "../../mesh/format-count.ts";
 import { createProxyReport } from "../proxies/proxy-report.ts";
 import type { ControlPlaneReplica } from "../proxies/sync-page.ts";
 import { type CheckGroup, type CheckOutcome, failed, ok, warning } from "./check.ts";
@@ -53,13 +54,15 @@ function judgeCapture(objects: readonly KubernetesObject[]): CheckOutcome {
 function judgeReadiness(objects: readonly KubernetesObject[]): CheckOutcome {
   const all = proxyPods(objects);
   const unready = all.filter(({ object }) => !isProxyReady(object));
-  if (unready.length === 0) return ok(`${all.length} pods${describeIstioPods(countIstioPods(objects))}`);
+  if (unready.length === 0) return ok(`${formatCount(all.length, "pod")}${describeIstioPods(countIstioPods(objects))}`);
   const hint = unready.flatMap(({ object }) => explainPod(object))[0] ?? "see the log of their container istio-proxy";
   return warning(`not ready: ${namesOf(unready.map(({ object }) => object))}`, hint);
 }
 
 function describeIstioPods(count: number): string {
-  return count === 0 ? "" : `; ${count} more have a proxy of Istio's, and are not looked at`;
+  return count === 0
+    ? ""
+    : `; ${formatCount(count, "more has", "more have")} a proxy of Istio's, and ${count === 1 ? "is" : "are"} not looked at`;
 }
 
 function isProxyReady(pod: KubernetesObject): boolean {
@@ -84,7 +87,7 @@ function judgeConnections(
   }));
   const rows = createProxyReport({ replicas, pods, nowMs });
   const failing = rows.filter(({ problem }) => problem !== undefined);
-  if (failing.length === 0) return ok(`${rows.length} proxies`);
+  if (failing.length === 0) return ok(formatCount(rows.length, "proxy", "proxies"));
   const shown = failing.slice(0, SHOWN).map(({ pod, state }) => `${pod} (${state})`);
   const rest = failing.length > SHOWN ? ` and ${failing.length - SHOWN} more` : "";
   return failed(`${shown.join(", ")}${rest}`, "entente proxy-status has the reasons");
@@ -110,6 +113,6 @@ function judgeFindings({
   readonly error: number;
   readonly warning: number;
 }): CheckOutcome {
-  const message = `${error} errors, ${warnings} warnings`;
+  const message = `${formatCount(error, "error")}, ${formatCount(warnings, "warning")}`;
   return error === 0 ? ok(message) : warning(message, "entente analyze -A lists them");
 }

@@ -1,3 +1,4 @@
+import { formatCount } from "../../mesh/format-count.ts";
 import { type Palette, printable } from "../text/palette.ts";
 import { type CheckGroup, type CheckResult, isHealthy } from "./check.ts";
 
@@ -38,7 +39,7 @@ function formatResult(groups: readonly CheckGroup[], palette: Palette): string {
     all.filter(({ outcome }) => outcome.kind === kind).length;
   const parts = [
     `${count("ok")} ok`,
-    `${count("warning")} warnings`,
+    formatCount(count("warning"), "warning"),
     `${count("failed")} failed`,
     `${count("skipped")} skipped`,
   ];

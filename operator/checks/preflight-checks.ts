@@ -49,7 +49,7 @@ function judgeDefinitions(definitions: readonly KubernetesObject[]): CheckOutcom
     }
   }
   if (unfit.length > 0) return failed(unfit.join("; "), "upgrade these definitions: Entente reads no version of them");
-  return ok(foreign === 0 ? undefined : `${foreign} are Istio's own and are left as they are`);
+  return ok(foreign === 0 ? undefined : `${foreign} of Istio's own, left unchanged`);
 }
 
 /** The versions of a CustomResourceDefinition that the cluster serves. */

@@ -40,7 +40,7 @@ describe("before an installation", () => {
       objects: [definition({ app: "istio" }, true)],
       title: "definitions fit",
       kind: "ok",
-      text: "1 are Istio's own",
+      text: "1 of Istio's own",
     },
     {
       name: "a definition without a version that is read",

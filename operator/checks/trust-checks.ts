@@ -2,6 +2,7 @@ import type { X509Certificate } from "node:crypto";
 import { NAMESPACES_WITHOUT_ROOTS } from "../../ca-agent/trust-distribution/distribute-roots.ts";
 import { readPublishedRoots } from "../../ca-agent/trust-distribution/root-config-map.ts";
 import type { KubernetesObject } from "../../kubernetes/kubernetes-api.ts";
+import { formatCount } from "../../mesh/format-count.ts";
 import { hasReadableDates } from "../../mesh/identity/certificate-faults.ts";
 import { certificatesIn } from "../certificates/read-certificates.ts";
 import { formatDuration } from "../text/duration.ts";
@@ -75,7 +76,7 @@ function judgeCopies(
       !NAMESPACES_WITHOUT_ROOTS.includes(namespace.metadata.name),
   );
   const different = live.map(({ metadata }) => metadata.name).filter((name) => rootsOf(configMaps, name) !== wanted);
-  if (different.length === 0) return ok(`${live.length} namespaces`);
+  if (different.length === 0) return ok(formatCount(live.length, "namespace"));
   const shown = `${different.slice(0, 5).join(", ")}${different.length > 5 ? ` and ${different.length - 5} more` : ""}`;
   const hint = "the control plane writes them within seconds: see the log of istiod for why it does not";
   return failed(`ConfigMap istio-ca-root-cert is missing or different in ${shown}`, hint);

@@ -109,6 +109,6 @@ export const UNHEALTHY_DATA_PLANES: readonly UnhealthyCase[] = [
     change: (harness) => harness.putTexts(testResource("DestinationRule", "d", { host: "a b" }, { namespace: "ns1" })),
     title: "configuration has no errors",
     kind: "warning",
-    text: "1 errors",
+    text: "1 error,",
   },
 ];

@@ -1,3 +1,4 @@
+import { formatCount } from "../../mesh/format-count.ts";
 import { formatTable } from "../text/text-table.ts";
 import type { MeshPod, MeshPods } from "./component-pods.ts";
 
@@ -42,5 +43,5 @@ function countVersions(pods: readonly MeshPod[]): readonly VersionCount[] {
 
 function formatCounts(counts: readonly VersionCount[]): string {
   if (counts.length === 0) return "none running";
-  return counts.map(({ version, pods }) => `${version} (${pods} pod${pods === 1 ? "" : "s"})`).join(", ");
+  return counts.map(({ version, pods }) => `${version} (${formatCount(pods, "pod")})`).join(", ");
 }

@@ -1,4 +1,5 @@
 import type { X509Certificate } from "node:crypto";
+import { formatCount } from "../../format-count.ts";
 import { type CertificateFault, findExtensionFault, findKeyFault } from "../../identity/certificate-faults.ts";
 import { IdentityError } from "../../identity/identity-error.ts";
 import { type KeyUsage, readKeyUsage } from "../../identity/key-usage.ts";
@@ -167,7 +168,7 @@ function describeExpected(expected: readonly SpiffeId[]): string {
 function describeSome(names: readonly string[], separator: string): string {
   const shown = names.slice(0, SHOWN_NAMES).join(separator);
   const rest = names.length - SHOWN_NAMES;
-  return rest > 0 ? `${shown}${separator}${rest} others` : shown;
+  return rest > 0 ? `${shown}${separator}${formatCount(rest, "other")}` : shown;
 }
 
 function refused(reason: PeerRefusal, message: string): Extract<PeerVerdict, { kind: "refused" }> {

@@ -1,3 +1,4 @@
+import { formatCount } from "../../../../mesh/format-count.ts";
 import { fieldOf, listOf, parseJson, textOf } from "../checks/json-fields.ts";
 import type { DemoCluster } from "../demo-cluster.ts";
 
@@ -42,7 +43,7 @@ export function describeAuthority(authority: ShownAuthority | undefined): string
   return roots
     .map(({ fingerprint, isSigning, trustedBy, certificates }) => {
       const name = `${fingerprint.slice(0, 8)}…${isSigning ? " (signs)" : ""}`;
-      return `${name}: trusted by ${trustedBy} of ${connected}, ${certificates} certificates`;
+      return `${name}: trusted by ${trustedBy} of ${connected}, ${formatCount(certificates, "certificate")}`;
     })
     .join("; ");
 }
