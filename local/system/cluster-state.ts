@@ -33,6 +33,7 @@ export interface ClusterState {
 
 export function createClusterState(store: ClusterStore, services: readonly LocalService[]): ClusterState {
   let rules = "";
+  let stored: ReadonlySet<string> = new Set();
   return {
     publish: (hosted) => {
       const pods = hosted.map(describeForServices);
@@ -43,10 +44,26 @@ export function createClusterState(store: ClusterStore, services: readonly Local
       const next = formatServiceRules(serviceRules(services, pods));
       if (next !== rules) applyRules(next);
       rules = next;
-      store.put("pods", hosted.map(storedPod));
+      stored = storePods(store, hosted, stored);
       store.put("endpoint-slices", serviceSlices(services, pods));
     },
   };
+}
+
+/** Each pod is a file: the control plane reads again only those that have changed. @returns the files' keys */
+function storePods(
+  store: ClusterStore,
+  hosted: readonly HostedPod[],
+  before: ReadonlySet<string>,
+): ReadonlySet<string> {
+  const keys = hosted.map((one) => {
+    const key = `pod-${one.index}`;
+    store.put(key, [storedPod(one)]);
+    return key;
+  });
+  const present = new Set(keys);
+  for (const key of before) if (!present.has(key)) store.remove(key);
+  return present;
 }
 
 /** The legacy iptables programs of all network namespaces share one lock, which another program may hold. */
