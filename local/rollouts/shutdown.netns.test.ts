@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, inject, it } from "vitest";
 import type { LocalPod } from "../pods/local-pod.ts";
 import { leftoversOf } from "../system/leftovers-fixture.ts";
 import { formatDeployment, type RolloutMesh, startRolloutMesh } from "./rollout-fixture.ts";
@@ -65,14 +65,15 @@ function readLog(pod: LocalPod, container: string): string {
   return readFileSync(pod.logFile(container), "utf8");
 }
 
-it.each(["polite", "polite-native"])("an application that ends can still call others (%s)", async (name) => {
+// Each test has a pod of its own, and its time is the drain's: they run side by side.
+it.concurrent.each(["polite", "polite-native"])("an application that ends can still call others (%s)", async (name) => {
   const pod = podOf(name);
   const ends = await mesh.cluster.remove(pod, REMOVAL);
   expect(readLog(pod, "app")).toMatch(/^farewell: 200 served by world-/m);
   expect(Object.fromEntries(ends)).toEqual({ app: 0, "istio-proxy": 0 });
 });
 
-it("a response that ends within the drain is whole", async () => {
+it.concurrent("a response that ends within the drain is whole", async () => {
   const pod = podOf("streaming");
   const answer = curl(mesh.client, "http://streaming.mesh/slow");
   await expect.poll(() => readLog(pod, "app"), { timeout: 5000 }).toContain("slow");
@@ -81,7 +82,7 @@ it("a response that ends within the drain is whole", async () => {
   expect(Object.fromEntries(ends)).toEqual({ app: 0, "istio-proxy": 0 });
 });
 
-it("a client that never leaves holds a pod only to the deadline, and not to the kill", async () => {
+it.concurrent("a client that never leaves holds a pod only to the deadline, and not to the kill", async () => {
   const pod = podOf("held");
   const held = curl(mesh.client, "http://held.mesh/endless");
   await expect.poll(() => readLog(pod, "app"), { timeout: 5000 }).toContain("endless");
@@ -93,7 +94,7 @@ it("a client that never leaves holds a pod only to the deadline, and not to the 
   expect(readLog(pod, "istio-proxy")).toContain("the drain has reached its deadline");
 });
 
-describe("the commands of the status port", () => {
+describe.concurrent("the commands of the status port", () => {
   it.each(["drain", "quitquitquit"])("are refused to other pods: %s", async (command) => {
     const { ip } = podOf("world");
     expect(await curl(mesh.outsider, "-X", "POST", `http://${ip}:15020/${command}`)).toMatch(/ 403$/);
@@ -111,7 +112,7 @@ describe("the commands of the status port", () => {
   });
 });
 
-describe("a signal", () => {
+describe.concurrent("a signal", () => {
   it("makes the pod unready at once, and a second one ends the proxy", async () => {
     const pod = podOf("hurried");
     const pid = pod.pidOf("istio-proxy") ?? 0;
@@ -131,7 +132,7 @@ describe("a signal", () => {
       "ENTENTE_TOKEN_FILE=/none",
       `ENTENTE_ROOT_CERT_FILE=${join(mesh.cluster.authorityFolder, "self-signed", "ca-cert.pem")}`,
     ];
-    const proxy = [process.execPath, "cli/main.ts", "proxy", "sidecar"];
+    const proxy = [process.execPath, inject("image"), "proxy", "sidecar"];
     const command = ["sh", "-c", END_WHEN_WAITING, "sh", "env", ...environment, ...proxy];
     const { status, stdout, stderr } = await mesh.outsider.exec(command, { timeoutMs: 30_000 });
     expect([stderr, status, stdout]).toEqual(["", 0, expect.stringContaining("certificate")]);
