@@ -1,5 +1,9 @@
+import { readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, expect, it } from "vitest";
+import { createFileControlStore } from "../../ca-agent/control/file-control-store.ts";
+import { systemClock } from "../../mesh/runtime.ts";
 import type { LocalPod } from "../pods/local-pod.ts";
 import { leftoversOf } from "../system/leftovers-fixture.ts";
 import { findPod } from "../test-cluster-fixture.ts";
@@ -8,7 +12,7 @@ import { startTwoLoads, WORLD_BEHIND_GATEWAY } from "./two-loads-fixture.ts";
 
 const TTL_SECONDS = 5;
 /** For how long the loads run. `ENTENTE_SOAK_SECONDS=300 npx vitest run local/rollouts/short-certificates` soaks. */
-const SECONDS = Number(process.env["ENTENTE_SOAK_SECONDS"] ?? "12");
+const SECONDS = Number(process.env["ENTENTE_SOAK_SECONDS"] ?? "10");
 
 let mesh: RolloutMesh;
 
@@ -34,15 +38,35 @@ async function readCounters(name: string): Promise<readonly number[]> {
   return await Promise.all(proxies().map(read));
 }
 
+/** Until now, for each proxy. */
+function countRenewals(): Promise<readonly number[]> {
+  return readCounters("istio_agent_num_outgoing_requests");
+}
+
+/** The phase of the rotation, as it is stored. */
+function phaseOf({ authorityFolder }: RolloutMesh["cluster"]): string {
+  const newest = readdirSync(authorityFolder)
+    .filter((name) => name.startsWith("self-signed."))
+    .sort()
+    .at(-1);
+  if (newest === undefined) return "none";
+  try {
+    return JSON.parse(readFileSync(join(authorityFolder, newest, "rotation.json"), "utf8")).kind;
+  } catch {
+    // It was replaced between the two looks.
+    return "";
+  }
+}
+
 it(
   "certificates of five seconds under load fail no request, through sidecars and the gateway",
   async () => {
     expect(SECONDS, "ENTENTE_SOAK_SECONDS").toBeGreaterThanOrEqual(2 * TTL_SECONDS);
     const end = await startTwoLoads(mesh, { timeoutMs: SECONDS * 1000 + 60_000 });
-    const before = await readCounters("istio_agent_num_outgoing_requests");
+    const before = await countRenewals();
     await sleep(SECONDS * 1000);
     const reports = await end();
-    const after = await readCounters("istio_agent_num_outgoing_requests");
+    const after = await countRenewals();
     const renewals = after.map((count, index) => count - (before[index] ?? Number.NaN));
     const requests = reports.map(({ succeeded, slowestMs }) => `${succeeded} requests, the slowest ${slowestMs} ms`);
     process.stdout.write(`${SECONDS} s: ${renewals.join(" + ")} renewals; ${requests.join("; ")}\n`);
@@ -55,3 +79,23 @@ it(
   },
   (SECONDS + 120) * 1000,
 );
+
+it("while the root is replaced no request fails, neither through sidecars nor through the gateway", async () => {
+  const end = await startTwoLoads(mesh);
+  const { cluster } = mesh;
+  const requestedAt = new Date().toISOString();
+  const store = createFileControlStore(cluster.authorityFolder, { clock: systemClock, random: Math.random });
+  await store.update((state) => ({ ...state, rotation: { requestId: "first", requestedAt } }));
+  for (const phase of ["signing", "steady"]) {
+    await expect.poll(() => phaseOf(cluster), { timeout: 60_000 }).toBe(phase);
+  }
+  // Each has a certificate that was requested when the new root was alone.
+  const before = await countRenewals();
+  const renewed = async () => (await countRenewals()).map((count, index) => count > (before[index] ?? Number.NaN));
+  await expect.poll(renewed, { timeout: 20_000 }).toEqual(before.map(() => true));
+  // The load goes on with these.
+  await sleep(1000);
+  const reports = await end();
+  expect(reports.map(({ failures }) => failures)).toEqual([[], []]);
+  for (const { succeeded } of reports) expect(succeeded).toBeGreaterThan(200);
+}, 150_000);
