@@ -5,7 +5,7 @@ import { createServer, type Server } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { request } from "undici";
-import { afterAll, afterEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, describe, expect, inject, it } from "vitest";
 import { RUNS_FOLDER } from "../local/run-folder.ts";
 import { containersOf, leftoversOf } from "../local/system/leftovers-fixture.ts";
 
@@ -29,6 +29,8 @@ kind: Pod
 metadata: { name: deaf, namespace: default }
 spec: { containers: [{ name: app, image: deaf }] }
 `;
+/** The image's own program for the system's pods, which starts in a third of the time. One test runs the sources. */
+const BUNDLED = ["--image", `entente=${inject("image")}`];
 const running = new Set<ChildProcess>();
 
 interface Run {
@@ -148,7 +150,7 @@ describe("entente local up", () => {
   });
 
   it("leaves nothing behind when it is interrupted while it starts", async () => {
-    const run = start(["up", "-f", "examples/hello-tls", ...PUBLISH]);
+    const run = start(["up", "-f", "examples/hello-tls", ...BUNDLED, ...PUBLISH]);
     await run.until("starting the control plane");
     run.child.kill("SIGINT");
     await run.ended;
@@ -161,7 +163,8 @@ describe("entente local up", () => {
       'process.on("SIGTERM", () => undefined); setInterval(() => undefined, 1000);',
     );
     writeFileSync(join(FOLDER, "pods.yaml"), IGNORES_SIGTERM);
-    const run = start(["up", "-f", FOLDER, "--keep", "--image", `deaf=${join(FOLDER, "deaf.mjs")}`, ...PUBLISH]);
+    const images = [...BUNDLED, "--image", `deaf=${join(FOLDER, "deaf.mjs")}`];
+    const run = start(["up", "-f", FOLDER, "--keep", ...images, ...PUBLISH]);
     await run.until("Ctrl-C ends it.");
     run.child.kill("SIGINT");
     await run.until("press Ctrl-C again to force it");
@@ -171,7 +174,7 @@ describe("entente local up", () => {
   });
 
   it("ends its containers when it is killed, and the next run cleans up the rest", async () => {
-    const run = start(["up", "-f", "examples/hello-tls", "--keep", ...PUBLISH]);
+    const run = start(["up", "-f", "examples/hello-tls", "--keep", ...BUNDLED, ...PUBLISH]);
     await run.until("Ctrl-C ends it.");
     run.child.kill("SIGKILL");
     await run.ended;
@@ -219,7 +222,7 @@ describe("entente local up", () => {
     { name: "malformed YAML", text: "kind: [", message: "pods.yaml:" },
   ])("refuses $name with a reason, and leaves nothing behind", async ({ text, message }) => {
     writeFileSync(join(FOLDER, "pods.yaml"), text);
-    const run = start(["up", "-f", FOLDER, ...PUBLISH]);
+    const run = start(["up", "-f", FOLDER, ...BUNDLED, ...PUBLISH]);
     expect(await run.ended).toBe(1);
     expect(run.output()).toContain(message);
     expect(leftoversOf([run.child.pid])).toEqual([]);
