@@ -1,6 +1,5 @@
 /** What clients of a sidecar and of the gateway see while the authority that renews certificates fails in every way. */
 import { writeFile } from "node:fs/promises";
-import { Agent, get } from "node:http";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { describe, expect, it, type TestContext } from "vitest";
@@ -10,6 +9,7 @@ import { RecordingLogger } from "../mesh/recording-logger-fixture.ts";
 import type { Clock } from "../mesh/runtime.ts";
 import { Cleanup } from "../net/cleanup-fixture.ts";
 import { startFastClock } from "../net/fast-clock-fixture.ts";
+import { formatTraffic, startTraffic } from "./counted-requests-fixture.ts";
 import { startTestGateway } from "./gateway/gateway-fixture.ts";
 import { startInboundSide } from "./inbound-side-fixture.ts";
 import { HELLO, meshDestination, WORLD } from "./mesh-identities-fixture.ts";
@@ -121,41 +121,6 @@ async function startPaths(
   return [outbound.port, gateway.port];
 }
 
-/** Requests on kept and on new connections. @returns a function that ends them, and returns what came of them */
-function startTraffic(ports: readonly number[]) {
-  const stop = new AbortController();
-  const failures: string[] = [];
-  const agents = ports.flatMap((port) => [true, false].map((keepAlive) => ({ port, agent: new Agent({ keepAlive }) })));
-  const loops = agents.map(async ({ port, agent }) => {
-    let requests = 0;
-    while (!stop.signal.aborted) {
-      const failure = await ask(port, agent);
-      requests += 1;
-      if (failure !== undefined) failures.push(`${new Date().toISOString()}, port ${port}: ${failure}`);
-      await delay(PAUSE_MS);
-    }
-    agent.destroy();
-    return requests;
-  });
-  return async () => {
-    stop.abort();
-    return { requests: await Promise.all(loops), failures };
-  };
-}
-
-function ask(port: number, agent: Agent): Promise<string | undefined> {
-  return new Promise((resolve) => {
-    const request = get({ host: "127.0.0.1", port, agent, headers: { host: "shop.example" } }, (response) => {
-      let text = "";
-      response.on("data", (chunk) => {
-        text += chunk;
-      });
-      response.on("end", () => resolve(text === "whole" ? undefined : `${response.statusCode} ${text}`));
-    });
-    request.on("error", ({ message }) => resolve(message));
-  });
-}
-
 async function startMesh(lifetimeMs: number, { onTestFinished }: TestContext) {
   const cleanup = new Cleanup();
   onTestFinished(() => cleanup.run());
@@ -171,13 +136,13 @@ async function startMesh(lifetimeMs: number, { onTestFinished }: TestContext) {
     await expect.poll(isRenewed, { timeout: 30_000 }).toBe(true);
     last = serials();
   };
-  return { plane, clock, renewed, end: startTraffic(await startPaths(workloads, { cleanup, clock })) };
+  return { plane, clock, renewed, traffic: startTraffic(await startPaths(workloads, { cleanup, clock })) };
 }
 
 // Side by side, because they mostly wait.
 describe.concurrent("no request fails", () => {
   it("while renewals get errors, garbage, another's certificate, an expired or a future one", async (test) => {
-    const { plane, clock, renewed, end } = await startMesh(LIFETIME_MS, test);
+    const { plane, clock, renewed, traffic } = await startMesh(LIFETIME_MS, test);
     const faults = await listFaults(plane, clock);
     const attempts = new Map<SpiffeId, number>();
     plane.signWorkload = async (request) => {
@@ -188,15 +153,16 @@ describe.concurrent("no request fails", () => {
     await renewed();
     // The new certificates are in use.
     await delay(500);
-    const { requests, failures } = await end();
-    process.stdout.write(`${requests.join(" + ")} requests, ${[...attempts.values()].join(" + ")} attempts\n`);
+    const report = await traffic.end();
+    const { requests, failures } = report;
+    process.stdout.write(`${formatTraffic(report)}; ${[...attempts.values()].join(" + ")} attempts\n`);
     expect(failures).toEqual([]);
     for (const count of requests) expect(count).toBeGreaterThan(20);
     for (const identity of IDENTITIES) expect(attempts.get(identity)).toBe(faults.length);
   }, 60_000);
 
   it("while tokens have expired, the bundle is emptied, and the authority is killed in mid-request", async (test) => {
-    const { plane, renewed, end } = await startMesh(SHORT_LIFETIME_MS, test);
+    const { plane, renewed, traffic } = await startMesh(SHORT_LIFETIME_MS, test);
     const roots = plane.roots.current();
     const rejecting = () => plane.proxies().filter(({ rejections }) => rejections.length > 0).length;
     const writeTokens = (text: (index: number) => string) =>
@@ -219,8 +185,9 @@ describe.concurrent("no request fails", () => {
     const byCertificate = plane.tokens.length;
     await writeTokens((index) => `token-${index}`);
     await renewed();
-    const { requests, failures } = await end();
-    process.stdout.write(`${requests.join(" + ")} requests, killed in the first of ${kills} signing requests\n`);
+    const report = await traffic.end();
+    const { requests, failures } = report;
+    process.stdout.write(`${formatTraffic(report)}; killed in the first of ${kills} signing requests\n`);
     expect(failures).toEqual([]);
     for (const count of requests) expect(count).toBeGreaterThan(20);
     expect(plane.tokens.slice(byCertificate)).toEqual(

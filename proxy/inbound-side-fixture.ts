@@ -48,6 +48,8 @@ export interface InboundSideOptions {
   readonly connectionLimits?: ConnectionLimits;
   /** The declared protocol of the application's port. */
   readonly protocol?: DeclaredProtocol;
+  /** Where clients connect. @default any free port */
+  readonly port?: number;
   readonly http?: HttpSideOptions;
   /** The AuthorizationPolicies of the workload. @default none */
   readonly authorization?: Partial<Authorization>;
@@ -101,7 +103,7 @@ export async function startInboundSide(cleanup: Cleanup, options: InboundSideOpt
   const draining = createDraining();
   const sidecar = { inbound, workload: () => WORKLOAD, inboundDrain: draining.signals };
   const { inbound: handle, http: context, closeIdle } = plane.createSidecar(sidecar);
-  const port = await listenCaptured(cleanup, options.applicationPort, handle);
+  const port = await listenCaptured(cleanup, options.applicationPort, handle, options.port);
   const setMode = (next: ServerMode): void => {
     mode = next;
     plane.policyChanged();

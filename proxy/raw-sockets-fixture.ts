@@ -15,8 +15,8 @@ export async function listen(cleanup: Cleanup, onConnection: (socket: Socket) =>
   return portOf(server);
 }
 
-async function listening(server: Server, cleanup: Cleanup): Promise<void> {
-  server.listen(0, "127.0.0.1");
+async function listening(server: Server, cleanup: Cleanup, port = 0): Promise<void> {
+  server.listen(port, "127.0.0.1");
   await once(server, "listening");
   cleanup.add(() => server.close());
 }
@@ -27,18 +27,19 @@ function portOf(server: Server): number {
   return (address satisfies AddressInfo).port;
 }
 
-/** Listens like a capture listener: every connection had this port as its original destination. */
+/** Listens like a capture listener: every connection had this port as its original destination. @param port @default any */
 export async function listenCaptured(
   cleanup: Cleanup,
   originalPort: number,
   handle: (connection: CapturedConnection) => void,
+  port = 0,
 ): Promise<number> {
   const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
     socket.on("error", () => undefined);
     cleanup.addSocket(socket);
     handle({ socket, destination: { ip: "127.0.0.1", port: originalPort } });
   });
-  await listening(server, cleanup);
+  await listening(server, cleanup, port);
   return portOf(server);
 }
 

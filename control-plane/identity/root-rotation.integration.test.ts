@@ -8,6 +8,8 @@ import { verifyPeer } from "../../mesh/policy/authentication/verify-peer.ts";
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import { systemClock } from "../../mesh/runtime.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
+import { formatTraffic, startTraffic } from "../../proxy/counted-requests-fixture.ts";
+import { startClientSidecar, startServingSidecar } from "../../proxy/sidecar-path-fixture.ts";
 import { startWorkloadTls, type WorkloadTls } from "../../proxy/tls/workload-tls.ts";
 import { startWholeControlPlane } from "../whole-control-plane-fixture.ts";
 import { type ClusterPod, IdentityCluster, ROOT_NAMESPACE } from "./cluster-identity-fixture.ts";
@@ -59,7 +61,13 @@ function publishedRoots({ server }: IdentityCluster): number {
   return splitCertificates(readPublishedRoots(configMap)).length;
 }
 
-it("the mesh moves to a new root while it runs, and its workloads trust each other at every moment", async () => {
+/** What an operator may store by force: each would cut off all workloads, or be refused by them. */
+const FORCED: readonly MintedAuthority[] = [
+  { signer: newSigner, roots: [newRoot] },
+  { signer: newSigner, roots: [oldRoot] },
+];
+
+it("a root that is replaced by force is refused, the mesh moves to it by two edits, and no request fails", async () => {
   const cluster = await IdentityCluster.start(cleanup);
   writeSecret(cluster, { signer: oldSigner, roots: [oldRoot] });
   const first = await startWholeControlPlane(cluster, cleanup, { publishMs: 1000 });
@@ -82,6 +90,21 @@ it("the mesh moves to a new root while it runs, and its workloads trust each oth
   const haveRoots = (count: number) => () =>
     sidecars.every(({ source }) => source.current()?.trust.roots.length === count);
   while (!haveRoots(1)()) await new Promise((resolve) => setTimeout(resolve, 5));
+  const serving = await startServingSidecar(cleanup, world);
+  const servers = { ports: [serving.port], identities: [pods.world.identity] };
+  const traffic = startTraffic([await startClientSidecar(cleanup, hello, servers)]);
+
+  const refusals = () => [first, second].map(({ log }) => log.find("the old one stays in force").length);
+  for (const [index, authority] of FORCED.entries()) {
+    writeSecret(cluster, authority);
+    await until(() => refusals().every((count) => count > index));
+  }
+  expect(first.log.find("the old one stays in force")[0]?.fields["reason"]).toContain("add it, and remove it once");
+  // Both renew meanwhile.
+  const serials = () => sidecars.map(({ source }) => source.current()?.certificates[0]?.serialNumber);
+  const before = serials();
+  await until(() => serials().every((serial, index) => serial !== before[index]));
+  expect(sidecars.map(isRenewed)).toEqual([false, false]);
 
   writeSecret(cluster, { signer: newSigner, roots: [oldRoot, newRoot] });
   await until(haveRoots(2));
@@ -94,6 +117,10 @@ it("the mesh moves to a new root while it runs, and its workloads trust each oth
   await until(haveRoots(1));
   const later = systemClock.now() + 4000;
   await until(() => systemClock.now() > later);
+  const report = await traffic.end();
+  process.stdout.write(`${formatTraffic(report)}\n`);
+  expect(report.failures).toEqual([]);
+  for (const count of report.requests) expect(count).toBeGreaterThan(20);
   expect([...faults]).toEqual([]);
   expect(sidecars.map(isRenewed)).toEqual([true, true]);
 }, 40_000);

@@ -6,6 +6,9 @@ import { createSecretStore } from "../../ca-agent/rotation/storage/secret-store.
 import type { KubernetesApi } from "../../kubernetes/kubernetes-api.ts";
 import { systemClock } from "../../mesh/runtime.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
+import { formatTraffic, startTraffic, type Traffic } from "../../proxy/counted-requests-fixture.ts";
+import { startClientSidecar, startServingSidecar } from "../../proxy/sidecar-path-fixture.ts";
+import type { WorkloadTls } from "../../proxy/tls/workload-tls.ts";
 import { type ClusterPod, IdentityCluster, ROOT_NAMESPACE } from "../identity/cluster-identity-fixture.ts";
 import { type StartedControlPlane, startWholeControlPlane } from "../whole-control-plane-fixture.ts";
 import { startTestService } from "./test-service-fixture.ts";
@@ -23,13 +26,22 @@ const ROTATION = {
   replicaTimes: { intervalMs: 200, leaseMs: 1000, lostMs: 1000 },
 };
 
-/** A mesh with real control planes and real client sides of sidecars, whose certificates last seconds. */
+interface Server {
+  readonly pod: ClusterPod;
+  readonly port: number;
+  tls: WorkloadTls;
+  kill: () => Promise<void>;
+}
+
+/** A mesh with real control planes and sidecars, whose certificates last seconds, and requests between the sidecars. */
 class RotatingMesh {
   readonly cluster: IdentityCluster;
   readonly sidecars = new TrustingSidecars(cleanup);
   readonly controlPlanes: StartedControlPlane[] = [];
   readonly #api: KubernetesApi;
   readonly #pods: ClusterPod[] = [];
+  readonly #servers: Server[] = [];
+  #traffic: Traffic | undefined;
   #started = 0;
   #port = 0;
 
@@ -42,11 +54,48 @@ class RotatingMesh {
     const mesh = new RotatingMesh(await IdentityCluster.start(cleanup));
     const portsOf = () => mesh.controlPlanes.map(({ address }) => Number(address.split(":")[1]));
     mesh.#port = await startTestService(cleanup, portsOf);
-    for (let count = 0; count < controlPlanes; count += 1) await mesh.addControlPlane();
-    for (const name of ["hello", "world", "third"]) await mesh.addSidecar(await mesh.createPod(name));
+    // All at once: none finds an authority, and each would create one.
+    await Promise.all(Array.from({ length: controlPlanes }, () => mesh.addControlPlane()));
+    const client = await mesh.addSidecar(await mesh.createPod("hello"));
+    for (const name of ["world", "third"]) await mesh.#addServer(await mesh.createPod(name));
     await mesh.untilSettled();
     void mesh.#mountChanges();
+    const servers = {
+      ports: mesh.#servers.map(({ port }) => port),
+      identities: mesh.#servers.map(({ pod }) => pod.identity),
+    };
+    mesh.#traffic = startTraffic([await startClientSidecar(cleanup, { source: client.source }, servers)]);
     return mesh;
+  }
+
+  /** Its proxy is killed and starts again with another key, as the kubelet does with a container. */
+  async restartServer(): Promise<void> {
+    const [server] = this.#servers;
+    if (server === undefined) throw new TypeError("there is no server");
+    await server.kill();
+    this.sidecars.kill(server.tls);
+    const { pod, port } = server;
+    await pod.mount();
+    this.#servers.splice(0, 1);
+    await this.#addServer(pod, port);
+  }
+
+  /** No request has failed, and no handshake. */
+  async expectNoFailure(): Promise<void> {
+    const report = await this.#traffic?.end();
+    if (report === undefined) throw new TypeError("there are no requests");
+    process.stdout.write(`${formatTraffic(report)}\n`);
+    expect(report.failures).toEqual([]);
+    for (const count of report.requests) expect(count).toBeGreaterThan(20);
+    expect([...this.sidecars.faults]).toEqual([]);
+  }
+
+  async #addServer(pod: ClusterPod, port?: number): Promise<void> {
+    const tls = await this.addSidecar(pod);
+    await this.sidecars.until(() => tls.source.current() !== undefined);
+    await tls.firstBundle;
+    const serving = await startServingSidecar(cleanup, { source: tls.source }, port);
+    this.#servers.push({ pod, tls, ...serving });
   }
 
   async addControlPlane(): Promise<StartedControlPlane> {
@@ -66,11 +115,11 @@ class RotatingMesh {
   }
 
   /** From now on the kubelet mounts the roots in the pod when they change. */
-  async addSidecar(pod: ClusterPod): Promise<void> {
-    this.#pods.push(pod);
+  async addSidecar(pod: ClusterPod): Promise<WorkloadTls> {
+    if (!this.#pods.includes(pod)) this.#pods.push(pod);
     const address = `localhost:${this.#port}`;
     const workload = { namespace: "ns1", name: pod.object.metadata.name };
-    await this.sidecars.start({ ...pod.files, address, identity: pod.identity, workload, lifetimeMs: LEAF_MS });
+    return await this.sidecars.start({ ...pod.files, address, identity: pod.identity, workload, lifetimeMs: LEAF_MS });
   }
 
   /** As `entente ca rotate-root`. */
@@ -118,19 +167,21 @@ class RotatingMesh {
 }
 
 it(
-  "the root is replaced under sidecars with short certificates, and no handshake fails",
+  "the root is replaced under sidecars with short certificates, one of which is restarted in each phase, and no request fails",
   async () => {
     const mesh = await RotatingMesh.start(2);
     const before = fingerprintOf((await mesh.state()).current.certificatePem);
     const late = await mesh.createPod("late");
     await mesh.ask("first");
     await mesh.until("published");
+    await mesh.restartServer();
     await mesh.until("signing");
+    await mesh.restartServer();
     // Its kubelet is slow: what it has mounted is from before.
     await mesh.addSidecar(late);
     const after = await mesh.until("steady");
     await mesh.untilSettled();
-    expect([...mesh.sidecars.faults]).toEqual([]);
+    await mesh.expectNoFailure();
     expect(trustedRoots(after).map(fingerprintOf)).not.toContain(before);
     expect(after).toMatchObject({ requestId: "first", last: { outcome: "completed" }, dropped: [before] });
   },
@@ -138,10 +189,11 @@ it(
 );
 
 it(
-  "the leader is killed in each phase, and another one goes on",
+  "three control planes start at once, the leader is killed in each phase, etcd is restored from before, and no request fails",
   async () => {
     const mesh = await RotatingMesh.start(3);
     await mesh.sidecars.until(() => mesh.leader() !== undefined);
+    const backup = mesh.cluster.server.cluster.history.backup();
     await mesh.ask("first");
     for (const phase of ["published", "signing"] as const) {
       await mesh.until(phase);
@@ -151,9 +203,13 @@ it(
       await leader?.kill();
       await mesh.sidecars.until(() => mesh.leader() !== undefined);
     }
+    const { revision } = await mesh.state();
+    await mesh.cluster.server.restore(backup);
+    expect((await mesh.state()).kind).toBe("steady");
+    await mesh.sidecars.until(async () => (await mesh.state()).revision >= revision);
     await mesh.until("steady");
     await mesh.untilSettled();
-    expect([...mesh.sidecars.faults]).toEqual([]);
+    await mesh.expectNoFailure();
   },
   LIMIT_MS,
 );

@@ -37,6 +37,12 @@ export class TrustingSidecars {
     return sidecar;
   }
 
+  /** As SIGKILL. */
+  kill(sidecar: WorkloadTls): void {
+    this.all.splice(this.all.indexOf(sidecar), 1);
+    sidecar.close();
+  }
+
   /** Waits for a condition, and looks at all of them meanwhile. */
   async until(isTrue: () => boolean | Promise<boolean>): Promise<void> {
     while (!(await isTrue())) {
