@@ -92,7 +92,10 @@ export class StandaloneFiles {
   /** As `entente ca rotate-root`. */
   async ask(requestId: string): Promise<void> {
     const rotation = { requestId, requestedAt: new Date(this.#now()).toISOString() };
-    await createFileControlStore(this.caDirectory).update((state) => ({ ...state, rotation }));
+    await createFileControlStore(this.caDirectory, { clock: systemClock, random: Math.random }).update((state) => ({
+      ...state,
+      rotation,
+    }));
   }
 
   /** What sidecars verify the control plane with; from now on it follows the stored authority. */
