@@ -52,6 +52,11 @@ export interface RotationStatus {
   readonly requestId: string | null;
   /** Why the last rotation was rolled back, or the present one is. `null`: it was not. */
   readonly rolledBack: string | null;
+  /**
+   * Why this control plane, which leads, could not take the last step; it is tried again. `null`: it could, or another one
+   * leads. Absent: the control plane is of an earlier version.
+   */
+  readonly fault?: string | null | undefined;
 }
 
 /** @param roots PEM, one certificate each. @param signingRoot the one of them that signs, PEM. */

@@ -2,8 +2,11 @@ import type { RotationStatus } from "../authority/authority-status.ts";
 import type { RotationPlan } from "./plan-rotation.ts";
 import type { RotationState } from "./rotation-state.ts";
 
-/** A rotation as operators see it. `plan` is what follows as far as this control plane knows. */
-export function describeRotation(state: RotationState, plan: RotationPlan): RotationStatus {
+/**
+ * A rotation as operators see it. `plan` is what follows as far as this control plane knows, `fault` why it could not take
+ * the last step.
+ */
+export function describeRotation(state: RotationState, plan: RotationPlan, fault?: string): RotationStatus {
   const wait = plan.kind === "wait" ? plan : undefined;
   const last = state.kind === "steady" ? state.last : undefined;
   return {
@@ -13,6 +16,7 @@ export function describeRotation(state: RotationState, plan: RotationPlan): Rota
     until: formatTime(wait?.untilMs),
     requestId: state.requestId ?? null,
     rolledBack: findRollBack(state) ?? null,
+    fault: fault ?? null,
   };
 }
 

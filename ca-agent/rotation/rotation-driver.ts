@@ -2,6 +2,7 @@ import type { TrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import { MeshError } from "../../mesh/mesh-error.ts";
 import type { Clock, Logger } from "../../mesh/runtime.ts";
 import { WakeUp } from "../../net/wake-up.ts";
+import type { CompareClock } from "../authority/root-clock.ts";
 import type { RandomBytes } from "../x509/certificate.ts";
 import type { PhaseClock } from "./phase-clock.ts";
 import { describeRejections, planRotation, type RotationPlan } from "./plan-rotation.ts";
@@ -41,6 +42,8 @@ export interface RotationDriverOptions {
   readonly clock: Clock;
   readonly log: Logger;
   readonly metrics: DrivingMetrics;
+  /** Asked before a root is created. @default this process's clock is right */
+  readonly compareClock?: CompareClock | undefined;
 }
 
 /** Lines about what a phase waits for: the counts change all the time. */
@@ -61,6 +64,11 @@ export class RotationDriver {
     this.#options = options;
   }
 
+  /** Why the last step could not be taken; undefined: it could, or this process takes none. */
+  get failure(): string | undefined {
+    return this.#failure === "" ? undefined : this.#failure;
+  }
+
   /** Looks at once: an operator has asked for something. */
   wake(): void {
     this.#wakeUp.wake();
@@ -73,6 +81,7 @@ export class RotationDriver {
       const isChanged = await this.#look(right).catch((caught: unknown) => this.#reportFailure(caught, right));
       if (!isChanged) await this.#wakeUp.wait(this.#options.clock, this.#options.checkMs, right.signal);
     }
+    this.#failure = "";
   }
 
   /** @returns whether a step was taken: the next one may be due at once */

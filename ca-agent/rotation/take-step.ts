@@ -1,4 +1,5 @@
 import { type AuthorityFiles, ISTIO_FORM } from "../authority/authority-files.ts";
+import { type CompareClock, requireRightClock } from "../authority/root-clock.ts";
 import { createSelfSignedRoot } from "../authority/self-signed-root.ts";
 import { parseSigningMaterial } from "../authority/signing-material.ts";
 import {
@@ -32,6 +33,8 @@ export interface StepDeps extends TrustedMaterialDeps {
   readonly phaseMs: number;
   /** The request that is answered by the step. */
   readonly request: RotationRequest | undefined;
+  /** Asked before a root is created. @default this process's clock is right */
+  readonly compareClock?: CompareClock | undefined;
 }
 
 /**
@@ -71,6 +74,7 @@ async function createNext(state: RotationState, plan: Step, deps: StepDeps): Pro
   if (plan.kind !== "step") throw misfit(state, plan.kind);
   if (plan.to === "steady" && isLeaving) return retireRoot(state, input);
   if (plan.to === "published" && state.kind === "steady") {
+    await requireRightClock(deps.compareClock);
     const next = createSelfSignedRoot({ ...deps, nowMs: input.nowMs });
     return publishNext(state, { next, cause: plan.cause }, input);
   }

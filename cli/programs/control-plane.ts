@@ -7,6 +7,7 @@ import { startControlPlane } from "../../control-plane/start-control-plane.ts";
 import type { SourceOptions } from "../../control-plane/start-source.ts";
 import { createKubernetesClient } from "../../kubernetes/kubernetes-client.ts";
 import { loadClusterAccess } from "../../kubernetes/load-cluster-access.ts";
+import { readServerClock } from "../../kubernetes/server-clock.ts";
 import type { MeshSettings } from "../../mesh/mesh-settings.ts";
 import { systemClock } from "../../mesh/runtime.ts";
 import { whenAborted } from "../../net/when-aborted.ts";
@@ -83,5 +84,6 @@ async function openIdentity(
   const deps = { access, clock: systemClock, random: Math.random, log };
   const api = createKubernetesClient(deps, { userAgent: `entente/${VERSION}` });
   const instance = env["POD_NAME"] ?? hostname();
-  return { options: { kind: "kubernetes", api, instance }, close: () => api.close() };
+  const readClock = (signal: AbortSignal) => readServerClock({ access, now: systemClock.now, signal });
+  return { options: { kind: "kubernetes", api, instance, readClock }, close: () => api.close() };
 }

@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { Registry } from "prom-client";
 import type { LiveAuthority } from "../../ca-agent/authority/live-authority.ts";
 import { openAuthority } from "../../ca-agent/authority/open-authority.ts";
+import type { CompareClock } from "../../ca-agent/authority/root-clock.ts";
 import { startSecretAuthority } from "../../ca-agent/authority/secrets/start-secret-authority.ts";
 import { watchAuthorityDirectory } from "../../ca-agent/authority/watch-authority-directory.ts";
 import { createConfigMapControlStore } from "../../ca-agent/control/config-map-control-store.ts";
@@ -20,6 +21,7 @@ import { startRootDistribution } from "../../ca-agent/trust-distribution/distrib
 import type { Authenticator } from "../../ca-agent/workload-auth/authenticator.ts";
 import { createJwtAuthenticator } from "../../ca-agent/workload-auth/jwt-authenticator.ts";
 import { createTokenReviewAuthenticator } from "../../ca-agent/workload-auth/token-review-authenticator.ts";
+import { runCall } from "../../kubernetes/bounded-call.ts";
 import type { KubernetesApi } from "../../kubernetes/kubernetes-api.ts";
 import { tagOfPodName } from "../../mesh/identity/pod-tag.ts";
 import type { MeshSettings } from "../../mesh/mesh-settings.ts";
@@ -43,6 +45,8 @@ export type IdentityOptions =
       readonly instance: string;
       /** How long a new root is published before it signs. @default 180,000 */
       readonly publishMs?: number;
+      /** How far the API server's clock is ahead of this process's. @default they are the same */
+      readonly readClock?: (signal: AbortSignal) => Promise<number>;
     };
 
 export interface IdentityDeps {
@@ -71,6 +75,8 @@ export interface Identity {
   readonly authorityStore: AuthorityStore;
   /** The operator's certificate revocation lists. */
   readonly lists: LiveLists;
+  /** Absent: there is no other clock, or it is this process's own. */
+  readonly compareClock?: CompareClock | undefined;
 }
 
 /**
@@ -122,7 +128,7 @@ async function startFromFiles(
 }
 
 async function startInCluster(
-  { api, publishMs }: Extract<IdentityOptions, { kind: "kubernetes" }>,
+  { api, publishMs, readClock }: Extract<IdentityOptions, { kind: "kubernetes" }>,
   deps: IdentityDeps,
 ): Promise<Identity> {
   const { settings, clock, random, log, limitLog, registry, signal, onWaiting } = deps;
@@ -130,7 +136,8 @@ async function startInCluster(
   const { trustDomain, rootNamespace: namespace } = settings;
   const shared = { api, clock, random, log, signal };
   const kept = { ...shared, namespace, randomBytes };
-  const authority = await startSecretAuthority({ ...kept, trustDomain, onWaiting, onChange, publishMs });
+  const compareClock = readClock && createClockComparison(readClock, shared);
+  const authority = await startSecretAuthority({ ...kept, trustDomain, onWaiting, onChange, publishMs, compareClock });
   watchRefusals(authority);
   const control = await followConfigMapControl({ ...kept, onWaiting });
   startRootDistribution({
@@ -147,5 +154,16 @@ async function startInCluster(
     controlStore: createConfigMapControlStore(kept),
     authorityStore: createSecretStore({ api, namespace }),
     lists: await followSecretLists({ ...shared, namespace, authority, onWaiting }),
+    compareClock,
   };
+}
+
+const CLOCK_LIMIT_MS = 10_000;
+
+function createClockComparison(
+  readClock: (signal: AbortSignal) => Promise<number>,
+  deps: Pick<IdentityDeps, "clock" | "random" | "signal">,
+): CompareClock {
+  const limits = { ...deps, what: "the API server's clock", isIdempotent: true, timeoutMs: CLOCK_LIMIT_MS };
+  return () => runCall(limits, readClock);
 }

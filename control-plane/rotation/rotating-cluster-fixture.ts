@@ -41,6 +41,8 @@ export class RotatingReplica {
   readonly registry = new Registry();
   readonly instance: string;
   network: "up" | "away" = "up";
+  /** How far its clock is ahead of the API server's. */
+  clockErrorMs = 0;
   /** Runs before each of its calls; what it throws is the call's error. */
   beforeCall: (call: InProcessCall) => void = () => undefined;
   readonly sidecars: Sidecar[] = [];
@@ -63,6 +65,7 @@ export class RotatingReplica {
       ...{ ...shared, authority, control, registry, proxies: () => this.#proxies() },
       authorityStore: createSecretStore({ api, namespace: NAMESPACE }),
       cluster: { api, namespace: NAMESPACE, instance },
+      compareClock: async () => -this.clockErrorMs,
       ...{
         maxLifetimeMs: LEAF_MS,
         tuning: { limits: LIMITS, replicaTimes: REPLICA_TIMES, electionTimes: ELECTION_TIMES },

@@ -92,6 +92,38 @@ describe("two control planes", () => {
   });
 });
 
+describe("a leader whose clock is days ahead", () => {
+  it("creates no root until it is right, and says so", async () => {
+    const { cluster, first, second, leader } = await startTwo();
+    const other = leader === first ? second : first;
+    leader.clockErrorMs = 3 * 86_400_000;
+    cluster.ask("first");
+    await cluster.pass(8000);
+    expect(cluster.phases).toEqual(["steady"]);
+    const fault = expect.stringContaining("the clock of this control plane is 3 days ahead of the API server's");
+    expect([leader, other].map(({ rotation }) => rotation.status())).toEqual([
+      expect.objectContaining({ phase: "steady", fault }),
+      expect.objectContaining({ phase: "steady", fault: null }),
+    ]);
+    expect(leader.log.find("the rotation of the root cannot go on")).toHaveLength(1);
+    leader.clockErrorMs = 1000;
+    await cluster.until("signing");
+    expect(leader.rotation.status()).toMatchObject({ fault: null });
+    expect([...cluster.faults]).toEqual([]);
+  });
+
+  it("takes the later steps all the same: no certificate waits for a clock", async () => {
+    const { cluster, leader } = await startTwo();
+    cluster.ask("first");
+    await cluster.pass(3000);
+    expect(cluster.phases).toEqual(["steady", "published"]);
+    leader.clockErrorMs = -3_600_000;
+    await cluster.until("signing");
+    await cluster.until("steady");
+    expect([...cluster.faults]).toEqual([]);
+  });
+});
+
 describe("an etcd that is restored from before the rotation", () => {
   it.each(["signing", "steady"] as const)(
     "in the phase %s gets the state back, and a control plane can start",

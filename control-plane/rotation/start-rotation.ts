@@ -2,6 +2,7 @@ import { randomBytes } from "node:crypto";
 import type { Registry } from "prom-client";
 import type { RotationStatus } from "../../ca-agent/authority/authority-status.ts";
 import type { LiveAuthority } from "../../ca-agent/authority/live-authority.ts";
+import type { CompareClock } from "../../ca-agent/authority/root-clock.ts";
 import type { ControlFollower } from "../../ca-agent/control/control-store.ts";
 import { describeRotation } from "../../ca-agent/rotation/describe-rotation.ts";
 import { PhaseClock } from "../../ca-agent/rotation/phase-clock.ts";
@@ -65,6 +66,8 @@ export interface StartRotationOptions {
   /** Undefined: this process is alone. */
   readonly cluster: RotatingCluster | undefined;
   readonly tuning?: RotationTuning | undefined;
+  /** Asked before a root is created. @default this process's clock is right */
+  readonly compareClock?: CompareClock | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -215,7 +218,8 @@ class RotationPart {
     if (state === undefined) return undefined;
     const evidence = { ...this.#gather(state), fault: undefined };
     const phaseMs = this.#phases.phaseMs(state);
-    return describeRotation(state, planRotation(state, evidence, { nowMs: clock.now(), phaseMs, limits }));
+    const plan = planRotation(state, evidence, { nowMs: clock.now(), phaseMs, limits });
+    return describeRotation(state, plan, this.#driver.failure);
   }
 
   #gather(state: RotationState): Omit<RotationEvidence, "fault"> {

@@ -18,6 +18,7 @@ const rotationSchema = z.object({
   until: z.iso.datetime().nullable(),
   requestId: pageText.nullable(),
   rolledBack: pageText.nullable(),
+  fault: pageText.nullish(),
 });
 
 const pageSchema = z.object({

@@ -21,6 +21,7 @@ export function findAuthorityProblems(facts: AuthorityFacts): readonly string[] 
   return [
     ...findUnread(facts),
     ...findRefusals(facts),
+    ...findRotationFaults(facts),
     ...findDifferences(facts),
     ...findTrustProblems(facts),
     ...findLateRevocations(facts),
@@ -44,6 +45,14 @@ function findRefusals({ replicas }: AuthorityFacts): readonly string[] {
   return [...Map.groupBy(refused, ({ reason }) => reason)].map(
     ([reason, same]) => `${same.map(({ pod }) => pod).join(", ")} ${reason}`,
   );
+}
+
+/** Of the one that leads. */
+export function findRotationFaults({ replicas }: Pick<AuthorityFacts, "replicas">): readonly string[] {
+  return replicas.flatMap(({ pod, authority }) => {
+    const fault = authority.kind === "read" ? authority.rotation?.fault : undefined;
+    return typeof fault === "string" ? [`${pod} cannot rotate the root, and tries again: ${fault}`] : [];
+  });
 }
 
 /** All replicas follow one stored state: a difference that stays means that one cannot read it. */

@@ -93,6 +93,11 @@ describe("what needs attention", () => {
       problem: "istiod-b.istio-system: connection refused",
     },
     {
+      name: "the leader cannot take a step",
+      replicas: [replica("istiod-a", authority({ rotation: { ...STEADY, fault: "its clock is wrong" } }))],
+      problem: "istiod-a.istio-system cannot rotate the root, and tries again: its clock is wrong",
+    },
+    {
       name: "control planes are in different phases",
       replicas: [replica("istiod-a"), replica("istiod-b", rotating("published"))],
       problem: "istiod-b.istio-system has another phase of the rotation than istiod-a.istio-system",

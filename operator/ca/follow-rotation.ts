@@ -1,6 +1,7 @@
 import type { RotationStatus } from "../../ca-agent/authority/authority-status.ts";
 import type { Clock } from "../../mesh/runtime.ts";
 import { formatDuration } from "../text/duration.ts";
+import { findRotationFaults } from "./authority-problems.ts";
 import type { AuthorityReplica } from "./read-authority.ts";
 import type { RotationKind } from "./request-rotation.ts";
 
@@ -41,7 +42,10 @@ export function judgeRotation(
   const moving = read.find(({ rotation }) => rotation.phase !== "steady");
   if (moving !== undefined) return running(moving.rotation.phase, describePhase(moving.rotation, nowMs));
   if (kind === "roll_back") return { kind: "failed", text: "too late: the new root is the only one" };
-  if (ours.length === 0) return running("requested", "requested: the control planes have not begun yet");
+  if (ours.length === 0) {
+    const [reason = "the control planes have not begun yet"] = findRotationFaults({ replicas });
+    return running("requested", `requested: ${reason}`);
+  }
   if (ours.length === read.length) return { kind: "done", text: "done: the new root is the only one" };
   const late = read.filter((one) => !ours.includes(one)).map(({ pod }) => pod);
   return running("late", `not yet read by ${late.join(", ")}`);

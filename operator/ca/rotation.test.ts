@@ -104,6 +104,12 @@ describe("the progress of a rotation", () => {
   it.each<{ name: string; replicas: readonly AuthorityReplica[]; kind: string; text: string }>([
     { name: "requested", replicas: [replica("a")], kind: "running", text: "the control planes have not begun yet" },
     {
+      name: "requested of a leader that cannot begin",
+      replicas: [replica("a"), replica("b", authority({ rotation: { ...STEADY, fault: "its clock is wrong" } }))],
+      kind: "running",
+      text: "requested: b.istio-system cannot rotate the root, and tries again: its clock is wrong",
+    },
+    {
       name: "published",
       replicas: [replica("a", rotating("published", { requestId: "r", waiting: "1 of 2 proxies" }))],
       kind: "running",

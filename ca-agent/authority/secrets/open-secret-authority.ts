@@ -7,6 +7,7 @@ import { CaError } from "../../ca-error.ts";
 import { ROOT_CONFIG_MAP, readPublishedRoots } from "../../trust-distribution/root-config-map.ts";
 import type { RandomBytes } from "../../x509/certificate.ts";
 import { createLiveAuthority, type LiveAuthority } from "../live-authority.ts";
+import { type CompareClock, requireRightClock } from "../root-clock.ts";
 import { createSelfSignedRoot } from "../self-signed-root.ts";
 import { describeMaterial, parseTrustedMaterial } from "../trusted-material.ts";
 import {
@@ -29,6 +30,8 @@ export interface SecretAuthorityOptions {
   readonly log: Logger;
   /** @default the live authority's */
   readonly publishMs?: number | undefined;
+  /** Asked before a root is created. @default this process's clock is right */
+  readonly compareClock?: CompareClock | undefined;
 }
 
 /** An authority, and the Secret that it was read from. */
@@ -59,6 +62,7 @@ async function obtainSelfSigned(options: SecretAuthorityOptions): Promise<Kubern
   if (existing !== undefined) return existing;
   const from = `Secret ${namespace}/${SELF_SIGNED_SECRET}`;
   checkPublishedRoots({ namespace, from, roots: undefined, publishedPem: await readPublished(api, namespace) });
+  await requireRightClock(options.compareClock);
   const root = createSelfSignedRoot({ trustDomain, nowMs: clock.now(), randomBytes });
   const created = await createNamed(KINDS.secrets, formatSelfSignedSecret(namespace, root), options);
   if (created !== undefined) {

@@ -29,6 +29,8 @@ export class SecretHarness {
   readonly waiting: string[] = [];
   /** Runs before each call of every control plane; what it throws is the call's error. */
   beforeCall: (call: InProcessCall) => void = () => undefined;
+  /** How far the API server's clock is ahead of all control planes'. */
+  serverAheadMs = 0;
   readonly #cleanup: Cleanup;
   #api: InProcessApi | undefined;
 
@@ -50,6 +52,7 @@ export class SecretHarness {
       ...{ api, namespace: NAMESPACE, trustDomain: parseTrustDomain("cluster.local"), clock, log },
       ...{ random: () => 0.5, randomBytes, signal: stop.signal },
       onWaiting: (reason) => this.waiting.push(reason),
+      compareClock: async () => this.serverAheadMs,
     });
     this.#cleanup.add(() => authority.stop());
     await settlePromises();

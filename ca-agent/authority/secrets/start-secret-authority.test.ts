@@ -48,6 +48,23 @@ describe("the first start", () => {
     expect(second.authority.roots()).toEqual(first.authority.roots());
   });
 
+  it("creates no root by a clock that is days ahead: it waits, says so, and goes on when the clock is right", async () => {
+    harness.serverAheadMs = -2 * 86_400_000;
+    const starting = harness.start();
+    await harness.pass(7000);
+    expect(harness.find(OWN)).toBeUndefined();
+    expect(harness.waiting.at(-1)).toContain("the clock of this control plane is 2 days ahead of the API server's");
+    harness.serverAheadMs = 0;
+    await harness.pass(3000);
+    expect((await starting).authority.roots()).toHaveLength(1);
+  });
+
+  it("uses the stored root whatever its clock", async () => {
+    const { authority } = await harness.start();
+    harness.serverAheadMs = 86_400_000;
+    expect((await harness.start()).authority.roots()).toEqual(authority.roots());
+  });
+
   it("of several control planes at once agrees on one root", async () => {
     const all = await Promise.all(Array.from({ length: 5 }, () => harness.start()));
     expect(new Set(all.map(({ authority }) => authority.roots().join(""))).size).toBe(1);
