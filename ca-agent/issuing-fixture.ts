@@ -42,7 +42,7 @@ function setPeer(peer: PeerContext): Interceptor {
   };
 }
 
-/** Accepts the token `good`, and records each signing request. */
+/** Accepts the tokens `good` and `no-pod`, and records each signing request. */
 export class Plane implements Authenticator, Authority {
   readonly requests: WorkloadRequest[] = [];
   readonly log = new RecordingLogger();
@@ -62,6 +62,7 @@ export class Plane implements Authenticator, Authority {
 
   async authenticate(token: string): ReturnType<Authenticator["authenticate"]> {
     if (token === "fault") throw new Error("the API server is away");
+    if (token === "no-pod") return { kind: "authenticated", identity: IDENTITY };
     if (token !== "good") return { kind: "refused", reason: "expired", message: "the token has expired" };
     return { kind: "authenticated", identity: IDENTITY, pod: { name: "hello-1", uid: "u1" } };
   }

@@ -1,5 +1,6 @@
 import { Code } from "@connectrpc/connect";
 import { beforeEach, describe, expect, it } from "vitest";
+import { tagOfIdentity } from "../mesh/identity/pod-tag.ts";
 import { CaError } from "./ca-error.ts";
 import { clock, DAY_MS, IDENTITY, LEAF, Plane } from "./issuing-fixture.ts";
 
@@ -55,6 +56,11 @@ describe("a caller", () => {
 
   it("may name a signer, as Istio's agents do; the mesh's signer is used", async () => {
     expect(await plane.call({ metadata: { CertSigner: "", ImpersonatedIdentity: "" } })).toHaveLength(2);
+  });
+
+  it("without a pod gets the same tag in each certificate, so that it stays one caller", async () => {
+    for (let count = 0; count < 2; count += 1) await plane.call({ authorization: "Bearer no-pod" });
+    expect(plane.requests.map(({ podTag }) => podTag)).toEqual([tagOfIdentity(IDENTITY), tagOfIdentity(IDENTITY)]);
   });
 
   it("never has its token logged", async () => {

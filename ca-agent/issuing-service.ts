@@ -1,6 +1,7 @@
 import { Code, ConnectError, type ConnectRouter, type HandlerContext } from "@connectrpc/connect";
 import { type IstioCertificateRequest, IstioCertificateService } from "../mesh/api/gen/ca_pb.ts";
 import { peerIdentityKey } from "../mesh/api/peer-context.ts";
+import { tagOfIdentity } from "../mesh/identity/pod-tag.ts";
 import { MeshError } from "../mesh/mesh-error.ts";
 import type { LogFields, Logger, LogLimiter } from "../mesh/runtime.ts";
 import type { Authority } from "./authority/authority.ts";
@@ -55,7 +56,7 @@ async function createCertificate(
   refuseImpersonation(request, caller, deps);
   try {
     const lifetimeMs = decideLifetime(request.validityDuration, deps);
-    const { identity, podTag } = caller;
+    const { identity, podTag = tagOfIdentity(caller.identity) } = caller;
     const chain = await deps.authority.signWorkload({ csrPem: request.csr, identity, podTag, lifetimeMs });
     const [leaf = ""] = chain;
     // The audit trail: each certificate has its line before the caller has it, whatever the limits of log lines.

@@ -16,7 +16,7 @@ export interface ConnectionLimits extends KeepaliveLimits, NewConnectionLimits, 
   readonly maxUnverifiedConnections: number;
   /** How long a connection without a verified peer may last: it needs one call, for a certificate. */
   readonly unverifiedLifetimeMs: number;
-  /** Connections of one identity from one address; one more ends the oldest. A sidecar needs two. */
+  /** Connections of one caller, as by `formatCaller`; one more ends the oldest. A sidecar needs two. */
   readonly maxConnectionsPerCaller: number;
   /** How long open calls may still run when a connection has to end. */
   readonly closeGraceMs: number;
@@ -82,7 +82,7 @@ class TrackedConnections implements ControlPlaneConnections {
   readonly #connections = new Map<string, Connection>();
   /** By the client's address. */
   readonly #unverified = new FairPlaces<Connection>();
-  /** By identity and address, oldest first. */
+  /** By caller, oldest first. */
   readonly #verified = new Map<string, Set<Connection>>();
   readonly #traffic: CallerTraffic<Connection>;
   readonly #arrivals: NewConnections;

@@ -20,6 +20,7 @@ import { Changing, ChangingSource, pod, settings } from "../../discovery/discove
 import { startDiscovery } from "../../discovery/discovery-service.ts";
 import { DEFAULT_STREAM_LIMITS, type StreamLimits } from "../../discovery/streams/stream-limits.ts";
 import { IstioCertificateService } from "../../mesh/api/gen/ca_pb.ts";
+import { tagOfPodUid } from "../../mesh/identity/pod-tag.ts";
 import { parseSpiffeId, parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import { RecordingLogger, unlimitedLog } from "../../mesh/recording-logger-fixture.ts";
 import { type Clock, type LogLimiter, systemClock } from "../../mesh/runtime.ts";
@@ -68,7 +69,8 @@ export interface ControlPlaneFixture {
   csr(...keyArgs: readonly string[]): string;
   /** Calls CreateCertificate with a client that has only Istio's protocol and the root. */
   ask(request: Ask): Promise<readonly string[]>;
-  workload(lifetimeMs?: number): Promise<ClientCertificate>;
+  /** One after another. @param podUid of its pod @default the same for each */
+  workload(lifetimeMs?: number, podUid?: string): Promise<ClientCertificate>;
   dialTls(options?: DialOptions): TLSSocket;
   dialHttp2(options?: DialOptions): ClientHttp2Session;
   stop(): Promise<void>;
@@ -120,9 +122,10 @@ export async function startControlPlaneFixture(options: FixtureOptions = {}): Pr
     csr,
     token: async (expires = "1h") => await signToken(expires, tokenKey.privateKey),
     ask: async (request) => await askForCertificate({ csr: csr(), ...request }, server.port, trusting.ca),
-    workload: async (lifetimeMs = HOUR_MS) => {
+    workload: async (lifetimeMs = HOUR_MS, podUid = "u1") => {
       const identity = parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/default");
-      const chain = await authority.signWorkload({ csrPem: csr(), identity, lifetimeMs });
+      const podTag = tagOfPodUid(podUid);
+      const chain = await authority.signWorkload({ csrPem: csr(), identity, podTag, lifetimeMs });
       return { cert: chain.slice(0, -1).join(""), key: readFileSync(join(folder, "key.pem"), "utf8") };
     },
     dialTls: (dial) =>

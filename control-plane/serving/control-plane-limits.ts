@@ -26,6 +26,8 @@ export const DEFAULT_LIMITS: ControlPlaneLimits = {
   newConnectionsPerSecond: 10,
   verifiedConnectionBurst: 64,
   verifiedConnectionsPerSecond: 1,
+  provenConnectionBurst: 20_000,
+  provenConnectionsPerSecond: 100,
   unverifiedLifetimeMs: 60_000,
   closeGraceMs: 5_000,
   untrustedGraceMs: 1_000,

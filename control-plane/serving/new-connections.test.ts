@@ -29,6 +29,28 @@ it("5,000 sidecars behind one address connect again in the same moment, twice fo
   expect(outcomes.filter((isAdmitted) => !isAdmitted)).toEqual([]);
 });
 
+it("5,000 replicas of one account behind one address connect again in the same moment, twice for each", () => {
+  const { rates } = createRates();
+  const outcomes = Array.from({ length: 10_000 }, (_, index) => connect(rates, `account of pod ${index % 5000}`));
+  expect(outcomes.filter((isAdmitted) => !isAdmitted)).toEqual([]);
+});
+
+it("the certificates of very many pods do not open connections without end", async () => {
+  const { rates, clock } = createRates();
+  let pods = 0;
+  const connectMany = (): number => {
+    const outcomes = Array.from({ length: 30_000 }, () => {
+      pods += 1;
+      return connect(rates, `account of pod ${pods}`);
+    });
+    return outcomes.filter(Boolean).length;
+  };
+  expect(connectMany()).toBe(DEFAULT_LIMITS.newConnectionBurst + DEFAULT_LIMITS.provenConnectionBurst);
+  await clock.advance(10_000);
+  const { newConnectionsPerSecond, provenConnectionsPerSecond } = DEFAULT_LIMITS;
+  expect(connectMany()).toBe(10 * (newConnectionsPerSecond + provenConnectionsPerSecond));
+});
+
 it("the 250 pods of a node that share its address get their first certificates, and connect with them", () => {
   const { rates } = createRates();
   const outcomes = Array.from({ length: 250 }, (_, index) => [dial(rates), connect(rates, `account ${index % 30}`)]);

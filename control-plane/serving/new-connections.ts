@@ -13,6 +13,10 @@ export interface NewConnectionLimits {
   readonly verifiedConnectionBurst: number;
   /** Sustained. */
   readonly verifiedConnectionsPerSecond: number;
+  /** The same for all callers of one address together: certificates of many pods do not make it free to connect. */
+  readonly provenConnectionBurst: number;
+  /** Sustained. */
+  readonly provenConnectionsPerSecond: number;
 }
 
 export interface NewConnectionsDeps {
@@ -29,14 +33,18 @@ export interface NewConnectionsDeps {
 export class NewConnections {
   readonly #rates: CallRates;
   readonly #verified: CallRates;
+  readonly #proven: CallRates;
   readonly #metrics: ControlPlaneMetrics | undefined;
 
   constructor({ limits, clock, metrics }: NewConnectionsDeps) {
     const { newConnectionBurst, newConnectionsPerSecond, verifiedConnectionBurst, verifiedConnectionsPerSecond } =
       limits;
+    const { provenConnectionBurst, provenConnectionsPerSecond } = limits;
     this.#rates = new CallRates({ callBurst: newConnectionBurst, callsPerSecond: newConnectionsPerSecond }, clock);
     const ofCaller = { callBurst: verifiedConnectionBurst, callsPerSecond: verifiedConnectionsPerSecond };
     this.#verified = new CallRates(ofCaller, clock);
+    const ofAddress = { callBurst: provenConnectionBurst, callsPerSecond: provenConnectionsPerSecond };
+    this.#proven = new CallRates(ofAddress, clock);
     this.#metrics = metrics;
   }
 
@@ -54,6 +62,7 @@ export class NewConnections {
    * @param caller as `formatCaller`
    */
   verified(address: string, caller: string): void {
-    if (!isLoopback(address) && this.#verified.take(caller)) this.#rates.giveBack(address);
+    if (isLoopback(address) || !this.#verified.take(caller)) return;
+    if (this.#proven.take(address)) this.#rates.giveBack(address);
   }
 }

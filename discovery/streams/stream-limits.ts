@@ -3,11 +3,11 @@ import { Code, ConnectError } from "@connectrpc/connect";
 /** Limits on what callers can make the control plane keep and do. */
 export interface StreamLimits {
   /**
-   * Streams of one identity at one address for one pod; one more ends the oldest. A proxy has two while it moves to a
+   * Streams of one caller, as by `formatCaller`, for one pod; one more ends the oldest. A proxy has two while it moves to a
    * new connection; of more, the oldest has lost its proxy. @default 4
    */
   readonly perPod: number;
-  /** Streams of one identity at one address, whichever pods it names. @default 64 */
+  /** Streams of one caller, whichever pods it names. @default 64 */
   readonly perCaller: number;
   /** Streams for all pods of one identity that the mesh does not know. @default 512 */
   readonly waitingPerIdentity: number;

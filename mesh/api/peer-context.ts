@@ -1,4 +1,5 @@
 import { createContextKey } from "@connectrpc/connect";
+import { readPodTag } from "../identity/pod-tag.ts";
 import type { SpiffeId } from "../identity/spiffe-id.ts";
 
 /** A peer whose certificate was verified in the TLS handshake. */
@@ -14,9 +15,16 @@ export interface PeerCertificate {
   readonly authorities: readonly string[];
 }
 
-/** The unit of caller limits: an identity at one address, or an address. Pods that share it share its limits. */
+/**
+ * The unit of caller limits: a pod of an identity at one address, so that replicas behind one address do not share limits.
+ * The pod is that of the certificate, which no caller can choose. A certificate that names none, as of an earlier version or
+ * another authority of the root, shares the limits of its identity at the address; without a certificate the address has
+ * them. The address counts in each case: a stolen key used elsewhere cannot displace what its pod has open.
+ */
 export function formatCaller(peer: PeerContext): string {
-  return peer.kind === "verified" ? `${peer.identity} at ${peer.address}` : peer.address;
+  if (peer.kind === "anonymous") return peer.address;
+  const pod = readPodTag(peer.certificate.serialNumber);
+  return `${peer.identity}${pod === undefined ? "" : ` of pod ${pod}`} at ${peer.address}`;
 }
 
 /** The peer of the TLS connection on which a gRPC call arrived. */
@@ -26,7 +34,7 @@ export type PeerContext =
       readonly identity: SpiffeId;
       readonly notAfterMs: number;
       readonly certificate: PeerCertificate;
-      /** The peer's IP address: distinguishes the pods of one identity. */
+      /** The peer's IP address. Several pods may share it. */
       readonly address: string;
     }
   | {

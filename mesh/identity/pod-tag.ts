@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { IdentityError } from "./identity-error.ts";
+import type { SpiffeId } from "./spiffe-id.ts";
 
 /**
  * Stands for a pod in the serial numbers of its certificates: 64 bits of a hash, hexadecimal in upper case. A pod cannot
@@ -24,6 +25,14 @@ export function tagOfPodUid(uid: string): PodTag {
 /** The tag of a pod that has only a name, which a later pod may have again. */
 export function tagOfPodName({ namespace, name }: { readonly namespace: string; readonly name: string }): PodTag {
   return hashTag("entente pod name", `${namespace}/${name}`);
+}
+
+/**
+ * The tag of a caller that has no pod: all of an identity share it. A new one for each certificate would make the caller another
+ * one for every limit.
+ */
+export function tagOfIdentity(identity: SpiffeId): PodTag {
+  return hashTag("entente identity", identity);
 }
 
 function hashTag(domain: string, text: string): PodTag {
