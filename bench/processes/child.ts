@@ -10,6 +10,8 @@ export interface Child {
   readonly firstLine: string;
   /** Ends it: SIGTERM, and SIGKILL if that has not helped in 5 s. */
   stop(): Promise<void>;
+  /** Ends it at once, by SIGKILL. */
+  kill(): Promise<void>;
 }
 
 export interface ChildOptions {
@@ -40,7 +42,11 @@ export async function startChild({ command, readiness }: ChildOptions): Promise<
     throw new Error(`${command.join(" ")} did not start: ${errors.trim()}`);
   }
   child.stdout.resume();
-  return { pid, firstLine, stop: () => stop(child, ended) };
+  const kill = async (): Promise<void> => {
+    child.kill("SIGKILL");
+    await ended;
+  };
+  return { pid, firstLine, stop: () => stop(child, ended), kill };
 }
 
 async function readFirstLine(child: ChildProcess, signal: AbortSignal): Promise<string | undefined> {

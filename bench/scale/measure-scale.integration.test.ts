@@ -5,7 +5,7 @@ import { measureScale } from "./measure-scale.ts";
 it("measures a small mesh, in which every change reaches all sidecars that use the service", async () => {
   const size = { services: 12, pods: 48, sidecars: 6, used: 4 };
   const stopping = new AbortController();
-  const plan = { size, rate: 10, seconds: 2, settleMs: 0 };
+  const plan = { size, rate: 20, seconds: 1, settleMs: 0 };
   const figures = await measureScale(plan, { onProgress: () => undefined, signal: stopping.signal });
   expect(figures.changes).toMatchObject({ incomplete: 0, count: expect.any(Number) });
   expect(figures.changes.count).toBeGreaterThan(0);

@@ -10,7 +10,7 @@ import type { ScaleOptions } from "./scale-options.ts";
 import { type MeshSize, Topology } from "./topology.ts";
 
 export interface ScalePlan extends Pick<ScaleOptions, "size" | "rate" | "seconds"> {
-  /** Before memory is read: its peak is given back some seconds after a start. @default 15000 */
+  /** Before memory is read: its peak is given back some seconds after a start. @default 15000, and 2000 of one sidecar */
   readonly settleMs?: number;
 }
 
@@ -36,6 +36,7 @@ const SIDECAR_PROCESSES = 2;
 const START_LIMIT_MS = 300_000;
 const REPLACE_LIMIT_MS = 180_000;
 const SETTLE_MS = 15_000;
+const SIDECAR_SETTLE_MS = 2000;
 /** A change that has not arrived after this time is lost. */
 const GRACE_MS = 20_000;
 const POLL_MS = 500;
@@ -48,7 +49,7 @@ export async function measureScale(
   onProgress("a small mesh");
   const sidecarInSmallMb = await inMesh(SMALL, signal, async (mesh) => {
     await mesh.startControlPlane();
-    return await measureSidecar(mesh);
+    return await measureSidecar(mesh, plan);
   });
   onProgress(`a mesh of ${plan.size.services} services and ${plan.size.pods} pods`);
   const figures = await inMesh(plan.size, signal, (mesh) => measureMesh(mesh, plan, { onProgress, signal }));
@@ -88,9 +89,9 @@ async function measureMesh(
     const changing = await measureChanges(mesh, sidecars, { control: first, plan, signal });
     const peakMb = readPeakMb(first.child.pid);
     onProgress("a sidecar's memory");
-    const sidecarInLargeMb = await measureSidecar(mesh);
+    const sidecarInLargeMb = await measureSidecar(mesh, plan);
     onProgress("another control plane");
-    await mesh.stopControlPlane(first);
+    await mesh.killControlPlane(first);
     const { startedMs } = await mesh.startControlPlane();
     await mesh.allSynced(limited(signal, REPLACE_LIMIT_MS));
     const replacedMs = machineMs() - startedMs;
@@ -170,12 +171,12 @@ function countUsers(size: MeshSize): (service: number) => number {
 }
 
 /** Of the first pod. */
-async function measureSidecar(mesh: ScaleMesh): Promise<number> {
+async function measureSidecar(mesh: ScaleMesh, { settleMs = SIDECAR_SETTLE_MS }: ScalePlan): Promise<number> {
   const program = fileURLToPath(new URL("one-sidecar-process.ts", import.meta.url));
   const job = JSON.stringify(mesh.sidecars(0, 1));
   const child = await startChild({ command: [process.execPath, "--expose-gc", program, job], readiness: "line" });
   try {
-    await delay(2000);
+    await delay(settleMs);
     return readMemory(child.pid).privateMb;
   } finally {
     await child.stop();

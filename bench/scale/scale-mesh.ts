@@ -75,9 +75,10 @@ export class ScaleMesh {
     return { child, startedMs };
   }
 
-  async stopControlPlane({ child }: RunningControlPlane): Promise<void> {
+  /** It would serve its clients for 5 s after SIGTERM, as in a cluster. */
+  async killControlPlane({ child }: RunningControlPlane): Promise<void> {
     this.#running.delete(child);
-    await child.stop();
+    await child.kill();
   }
 
   /** How many proxies have acknowledged all that was sent to them. */
@@ -94,7 +95,7 @@ export class ScaleMesh {
   }
 
   async stop(): Promise<void> {
-    await Promise.all([...this.#running].map((child) => child.stop()));
+    await Promise.all([...this.#running].map((child) => child.kill()));
     await this.apiServer.stop();
     rmSync(this.#folder, { recursive: true, force: true });
   }
