@@ -13,9 +13,11 @@ import { parseSpiffeId } from "../mesh/identity/spiffe-id.ts";
 import { RecordingLogger } from "../mesh/recording-logger-fixture.ts";
 import { systemClock } from "../mesh/runtime.ts";
 import { Cleanup } from "../net/cleanup-fixture.ts";
+import { startFastClock } from "../net/fast-clock-fixture.ts";
 import { findFreePort } from "../net/free-port-fixture.ts";
 import { createCertificateClient } from "../proxy/tls/control-plane/control-plane-client.ts";
 import { createSvidKey, formatCertificateRequest } from "../proxy/tls/csr.ts";
+import type { CommandContext } from "./command.ts";
 import { runCli } from "./run-cli.ts";
 
 const NAMESPACE = "istio-system";
@@ -25,6 +27,9 @@ const PATIENCE_MS = 15_000;
 const cleanup = new Cleanup();
 const folder = mkdtempSync(join(tmpdir(), "entente-rights-"));
 const ports = new Map<string, number>();
+const clock = startFastClock(cleanup);
+const stop = new AbortController();
+const ended: Promise<number>[] = [];
 let server: TestApiServer;
 let admin: KubernetesApi;
 
@@ -42,6 +47,8 @@ beforeAll(async () => {
 }, 60_000);
 
 afterAll(async () => {
+  stop.abort();
+  expect(await Promise.all(ended)).toEqual(COMPONENTS.map(() => 0));
   await cleanup.run();
   rmSync(folder, { recursive: true, force: true });
 });
@@ -127,12 +134,7 @@ function startComponent(component: (typeof COMPONENTS)[number]): void {
       ? ["--port", String(ports.get("control-plane")), "--metrics-port", String(ports.get("metrics"))]
       : ["--port", String(ports.get("webhook"))]),
   ];
-  const controller = new AbortController();
-  const done = run(args, { POD_NAME: name, POD_NAMESPACE: NAMESPACE }, controller.signal);
-  cleanup.add(async () => {
-    controller.abort();
-    expect(await done).toBe(0);
-  });
+  ended.push(run(args, { env: { POD_NAME: name, POD_NAMESPACE: NAMESPACE }, clock }));
 }
 
 /** Makes both programs do everything for which they have a right. */
@@ -140,11 +142,13 @@ async function useEverything(): Promise<void> {
   create(KINDS.namespaces, { name: "ns1", labels: { "istio-injection": "enabled" } });
   await until("the roots are published", () => publishedRoots("ns1").includes("BEGIN CERTIFICATE"));
   await requestCertificate();
-  await storeInvalidResources();
+  await Promise.all([storeInvalidResources(), useInjector(), replaceRoot()]);
+}
+
+async function useInjector(): Promise<void> {
   await until("every webhook has its roots", () => bundles().every((bundle) => bundle !== undefined));
   await refusePods();
   await damageWebhookAuthority();
-  await replaceRoot();
 }
 
 async function until(what: string, isTrue: () => boolean | Promise<boolean>): Promise<void> {
@@ -181,13 +185,15 @@ async function requestCertificate(): Promise<void> {
 /** As they are where an older validation let them in: each gets a condition and an Event. */
 async function storeInvalidResources(): Promise<void> {
   const definitions = server.cluster.list(KINDS.customResourceDefinitions, {}).items;
-  for (const definition of definitions) {
+  const kinds = definitions.map((definition) => {
     const { group, scope, names, versions } = JSON.parse(JSON.stringify(definition)).spec;
     const isNamespaced = scope === "Namespaced";
-    const kind = { group, version: versions[0].name, plural: names.plural, kind: names.kind, isNamespaced };
-    create(kind, { name: "broken", ...(isNamespaced && { namespace: "ns1" }) }, { spec: 1 });
-    const hasStatus = (): boolean => "status" in (server.cluster.list(kind, {}).items[0] ?? {});
-    await until(`${names.kind} has a status`, hasStatus);
+    return { group, version: versions[0].name, plural: names.plural, kind: names.kind, isNamespaced };
+  });
+  for (const kind of kinds)
+    create(kind, { name: "broken", ...(kind.isNamespaced && { namespace: "ns1" }) }, { spec: 1 });
+  for (const kind of kinds) {
+    await until(`${kind.kind} has a status`, () => "status" in (server.cluster.list(kind, {}).items[0] ?? {}));
   }
   await until("an Event is recorded", () => server.cluster.list(KINDS.events, {}).items.length > 0);
 }
@@ -257,22 +263,19 @@ function writeFile(name: string, text: string): string {
   return path;
 }
 
-async function run(
-  argv: readonly string[],
-  env: Readonly<Record<string, string>> = {},
-  signal: AbortSignal = new AbortController().signal,
-): Promise<number> {
+async function run(argv: readonly string[], context: Partial<CommandContext> = {}): Promise<number> {
   let output = "";
   const print = (text: string): void => {
     output += text;
   };
   const status = await runCli(argv, {
-    env,
+    env: {},
     stdout: print,
     stderr: print,
     log: new RecordingLogger(),
     isTerminal: false,
-    signal,
+    signal: stop.signal,
+    ...context,
   });
   if (status !== 0) throw new Error(output);
   return status;

@@ -1,4 +1,4 @@
-import type { Logger } from "../mesh/runtime.ts";
+import type { Clock, Logger } from "../mesh/runtime.ts";
 import type { CommandDescription } from "./command-line/command-description.ts";
 
 /** One subcommand of `entente`. */
@@ -25,4 +25,6 @@ export interface CommandContext {
   readonly isTerminal: boolean;
   /** Aborts on SIGTERM and SIGINT. */
   readonly signal: AbortSignal;
+  /** Of the control plane and the injector. @default the system's */
+  readonly clock?: Clock;
 }

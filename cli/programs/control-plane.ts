@@ -32,7 +32,7 @@ export const controlPlaneCommand: Command = {
     const { settings, discoveryHost } = await startSettings(meshConfigFile, options.settings, context);
     const identity = await openIdentity(parsed, context);
     const dnsNames = servingNames(settings.current().rootNamespace, discoveryHost);
-    const { log, signal } = context;
+    const { log, signal, clock = systemClock } = context;
     try {
       const stop = await startControlPlane(
         {
@@ -43,7 +43,7 @@ export const controlPlaneCommand: Command = {
           identity: identity.options,
           source: sourceOf(identity, configFolders),
         },
-        { clock: systemClock, random: Math.random, log, signal },
+        { clock, random: Math.random, log, signal },
       );
       await whenAborted(signal);
       await stop(ACCEPT_MS);
@@ -58,10 +58,11 @@ export const controlPlaneCommand: Command = {
 };
 
 /** The settings of the command line, or of the mesh configuration, which is followed. */
-async function startSettings(file: string | undefined, defaults: MeshSettings, { log, signal }: CommandContext) {
+async function startSettings(file: string | undefined, defaults: MeshSettings, context: CommandContext) {
+  const { log, signal, clock = systemClock } = context;
   if (file === undefined) return { settings: fixedSettings(defaults), discoveryHost: undefined };
   const initial = await readMeshConfigFile(file, defaults);
-  const settings = followMeshConfig({ file, defaults, initial, clock: systemClock, log, signal });
+  const settings = followMeshConfig({ file, defaults, initial, clock, log, signal });
   return { settings, discoveryHost: initial.discoveryHost };
 }
 
@@ -77,11 +78,11 @@ function sourceOf({ options: identity }: OpenedIdentity, folders: readonly strin
 
 async function openIdentity(
   parsed: ControlPlaneCommandLine["identity"],
-  { env, log }: CommandContext,
+  { env, log, clock = systemClock }: CommandContext,
 ): Promise<OpenedIdentity> {
   if (parsed.kind === "files") return { options: parsed, close: async () => undefined };
   const access = await loadClusterAccess({ environment: env, kubeconfig: parsed.kubeconfig });
-  const deps = { access, clock: systemClock, random: Math.random, log };
+  const deps = { access, clock, random: Math.random, log };
   const api = createKubernetesClient(deps, { userAgent: `entente/${VERSION}` });
   const instance = env["POD_NAME"] ?? hostname();
   const readClock = (signal: AbortSignal) => readServerClock({ access, now: systemClock.now, signal });

@@ -122,8 +122,8 @@ async function startWithFiles(values: Values, log: Logger): Promise<WebhookServe
 /** Where an installation mounts the ConfigMap `istio`. */
 const MESH_CONFIG_FILE = "/etc/istio/config/mesh";
 
-async function startInCluster(values: Values, { env, signal }: CommandContext, log: Logger): Promise<WebhookServer> {
-  const clock = systemClock;
+async function startInCluster(values: Values, context: CommandContext, log: Logger): Promise<WebhookServer> {
+  const { env, signal, clock = systemClock } = context;
   const access = await loadClusterAccess({ environment: env, kubeconfig: values.kubeconfig });
   const api = createKubernetesClient({ access, clock, random: Math.random, log }, { userAgent: `entente/${VERSION}` });
   const settings = await startSettings(values, values["mesh-config"] ?? MESH_CONFIG_FILE, log);
