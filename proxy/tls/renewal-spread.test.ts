@@ -1,11 +1,14 @@
+import { generateKeyPairSync } from "node:crypto";
 import { afterEach, expect, it } from "vitest";
+import { mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
-import type { Random } from "../../mesh/runtime.ts";
+import type { Clock, Random } from "../../mesh/runtime.ts";
+import { createTlsContext } from "../../net/tls/tls-contexts.ts";
 import { createSvidKey } from "./csr.ts";
 import { FleetClock } from "./fleet-clock-fixture.ts";
 import type { CertificateResponse } from "./request-svid.ts";
-import { createSecureContextSource, type WritableSecureContextSource } from "./secure-context-source.ts";
-import { HOUR_MS, IDENTITY, issueCertificate, OTHER_ROOT, ROOT, trustDomains } from "./svid-fixture.ts";
+import type { SecureMaterial, Svid, WritableSecureContextSource } from "./secure-context-source.ts";
+import { HOUR_MS, IDENTITY, issueCertificate, trustDomains } from "./svid-fixture.ts";
 import { type SvidManager, startSvidManager } from "./svid-manager.ts";
 import type { TrustAnchors } from "./trust-anchors.ts";
 
@@ -17,8 +20,58 @@ const SIDECARS = 1000;
 const LIFE_MS = 144_000;
 const HALF_MS = LIFE_MS / 2;
 const WINDOW_MS = HALF_MS / 100;
-/** One key for all: making keys is not what is simulated. */
+/** One key for all, and no context for handshakes: making them is not what is simulated. */
 const KEY = createSvidKey();
+const CONTEXT = createTlsContext({});
+/** RSA: its signatures are verified soonest. */
+const mintRsaRoot = (commonName: string) =>
+  mintRoot({ commonName, key: generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey });
+const [ROOT, OTHER_ROOT] = [mintRsaRoot("root"), mintRsaRoot("other root")];
+
+/** As the shipped source, without handshakes. */
+class FleetSource implements WritableSecureContextSource {
+  readonly #clock: Clock;
+  readonly #listeners = new Set<(material: SecureMaterial) => void>();
+  #trust: TrustAnchors = { roots: [ROOT.certificate], trustDomains };
+  #material: SecureMaterial | undefined;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  current(): SecureMaterial | undefined {
+    const material = this.#material;
+    return material !== undefined && this.#clock.now() <= material.notAfterMs ? material : undefined;
+  }
+
+  trust(): TrustAnchors {
+    return this.#trust;
+  }
+
+  subscribe(listener: (material: SecureMaterial) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  setSvid({ identity, certificates, notAfterMs }: Svid): void {
+    const generation = (this.#material?.generation ?? 0) + 1;
+    this.#publish({ generation, context: CONTEXT, trust: this.#trust, identity, certificates, notAfterMs });
+  }
+
+  setTrust(trust: TrustAnchors): void {
+    this.#trust = trust;
+    if (this.#material !== undefined) this.#publish({ ...this.#material, trust });
+  }
+
+  contextTrusting(): undefined {
+    return undefined;
+  }
+
+  #publish(material: SecureMaterial): void {
+    this.#material = material;
+    for (const listener of [...this.#listeners]) listener(material);
+  }
+}
 
 /** The same numbers for the same seed, by Mulberry32. */
 function randomFrom(seed: number): Random {
@@ -52,8 +105,7 @@ class Fleet {
 
   start(): void {
     for (let index = 0; index < SIDECARS; index += 1) {
-      const trust = { roots: [ROOT.certificate], trustDomains };
-      const source = createSecureContextSource({ trust, clock: this.clock });
+      const source = new FleetSource(this.clock);
       this.#sources.push(source);
       this.#managers.push(
         startSvidManager({
