@@ -1,10 +1,9 @@
 import type { SettingsSource } from "../../discovery/discovery-service.ts";
 import type { FetchedDocument } from "../../discovery/documents/fetch-document.ts";
 import { decideNextFetchMs } from "../../discovery/documents/fetch-schedule.ts";
-import type { TrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import type { Clock, Logger, Random, Timer } from "../../mesh/runtime.ts";
 import { judgeBundleOrder, type OlderBundles } from "./bundle-order.ts";
-import { domainsBySource } from "./federated-trust.ts";
+import { type BundleStatus, describeLoss, type FollowedSource, FollowedSources } from "./followed-sources.ts";
 import { parseSpiffeBundle, type ReadBundle, type SpiffeBundle } from "./spiffe-bundle.ts";
 
 export interface BundleEndpointsDeps {
@@ -17,28 +16,20 @@ export interface BundleEndpointsDeps {
   readonly onFetched?: (result: "success" | "failure" | "refused") => void;
 }
 
-/** For operators. */
-export interface BundleStatus {
-  readonly trustDomains: readonly TrustDomain[];
-  /** Since the last success, in milliseconds; `undefined`: there was none. */
-  readonly ageMs: number | undefined;
-}
-
 /** Of one attempt, with its redirects. */
 const TIMEOUT_MS = 10_000;
 
-interface Followed {
-  readonly url: string;
-  trustDomains: readonly TrustDomain[];
+interface Followed extends FollowedSource {
   bundle: SpiffeBundle | undefined;
   /** What it has sent since then. */
   older: OlderBundles | undefined;
-  fetchedAtMs: number;
   failures: number;
   timer: Timer | undefined;
   /** Ends the attempt in progress. */
   attempt: AbortController | undefined;
 }
+
+const UNFETCHED = { bundle: undefined, older: undefined, failures: 0, timer: undefined, attempt: undefined } as const;
 
 /**
  * Follows the SPIFFE bundle endpoints that the mesh's settings name. The last good bundle of an endpoint stays while it is
@@ -46,81 +37,49 @@ interface Followed {
  */
 export class BundleEndpoints {
   readonly #deps: BundleEndpointsDeps;
-  readonly #followed = new Map<string, Followed>();
-  readonly #listeners = new Set<() => void>();
-  readonly #unsubscribe: () => void;
+  readonly #sources: FollowedSources<Followed>;
 
   constructor(deps: BundleEndpointsDeps) {
     this.#deps = deps;
-    this.#unsubscribe = deps.settings.subscribe(() => this.#follow());
-    this.#follow();
+    this.#sources = new FollowedSources<Followed>({
+      ...deps,
+      sourceOf: (entry) => (entry.kind === "bundle endpoint" ? entry.url : undefined),
+      create: (source) => ({ ...source, ...UNFETCHED }),
+      onAdded: (followed) => void this.#attempt(followed),
+      onRemoved: ({ timer, attempt }) => {
+        timer?.cancel();
+        attempt?.abort();
+      },
+    });
+    this.#sources.start();
   }
 
   /** The roots of an endpoint; `undefined`: it has not responded yet. */
   rootsOf(url: string): readonly string[] | undefined {
-    return this.#followed.get(url)?.bundle?.roots;
+    return this.#sources.rootsOf(url);
   }
 
   /** Calls the listener after each change of roots. Returns a function that unsubscribes. */
   subscribe(listener: () => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return this.#sources.subscribe(listener);
   }
 
   status(): readonly BundleStatus[] {
-    const nowMs = this.#deps.clock.monotonicMs();
-    return [...this.#followed.values()].map(({ trustDomains, bundle, fetchedAtMs }) => ({
-      trustDomains,
-      ageMs: bundle === undefined ? undefined : nowMs - fetchedAtMs,
-    }));
+    return this.#sources.status();
   }
 
   stop(): void {
-    this.#unsubscribe();
-    for (const url of [...this.#followed.keys()]) this.#forget(url);
-  }
-
-  #follow(): void {
-    const wanted = domainsBySource(this.#deps.settings.current().caCertificates, (entry) =>
-      entry.kind === "bundle endpoint" ? entry.url : undefined,
-    );
-    for (const url of [...this.#followed.keys()]) if (!wanted.has(url)) this.#forget(url);
-    for (const [url, trustDomains] of wanted) {
-      const known = this.#followed.get(url);
-      if (known === undefined) this.#add(url, trustDomains);
-      else known.trustDomains = trustDomains;
-    }
-  }
-
-  #add(url: string, trustDomains: readonly TrustDomain[]): void {
-    const state = {
-      bundle: undefined,
-      older: undefined,
-      fetchedAtMs: 0,
-      failures: 0,
-      timer: undefined,
-      attempt: undefined,
-    };
-    const followed: Followed = { url, trustDomains, ...state };
-    this.#followed.set(url, followed);
-    void this.#attempt(followed);
-  }
-
-  #forget(url: string): void {
-    const followed = this.#followed.get(url);
-    this.#followed.delete(url);
-    followed?.timer?.cancel();
-    followed?.attempt?.abort();
+    this.#sources.stop();
   }
 
   async #attempt(followed: Followed): Promise<void> {
     const attempt = new AbortController();
     followed.attempt = attempt;
     const limit = this.#deps.clock.setTimeout(() => attempt.abort(), TIMEOUT_MS);
-    const result = await this.#deps.fetch(followed.url, attempt.signal);
+    const result = await this.#deps.fetch(followed.source, attempt.signal);
     limit.cancel();
     followed.attempt = undefined;
-    if (this.#followed.get(followed.url) === followed) this.#settle(followed, result);
+    if (this.#sources.isFollowed(followed)) this.#settle(followed, result);
   }
 
   #settle(followed: Followed, result: FetchedDocument): void {
@@ -150,25 +109,23 @@ export class BundleEndpoints {
   }
 
   #keep(followed: Followed, bundle: SpiffeBundle): void {
-    const { clock, log } = this.#deps;
-    const isChanged = String(followed.bundle?.roots) !== String(bundle.roots);
-    if (isChanged || followed.failures > 0) {
-      const { roots, sequence, refreshMs } = bundle;
+    const isBack = followed.failures > 0;
+    followed.bundle = bundle;
+    followed.failures = 0;
+    const { roots, sequence, refreshMs } = bundle;
+    this.#sources.keep(followed, roots, (isChanged) => {
       const fields = { ...describe(followed), roots: roots.length, sequence, refreshMs, isChanged };
-      log.info({ ...fields, code: "federation_bundle" }, "fetched the bundle of a foreign trust domain");
-    }
-    Object.assign(followed, { bundle, failures: 0, fetchedAtMs: clock.monotonicMs() });
-    if (isChanged) for (const listener of [...this.#listeners]) listener();
+      const message = "fetched the bundle of a foreign trust domain";
+      if (isChanged || isBack) this.#deps.log.info({ ...fields, code: "federation_bundle" }, message);
+    });
   }
 
   #fail(followed: Followed, { kind, reason }: { readonly kind: "failed" | "refused"; readonly reason: string }): void {
     followed.failures += 1;
-    const { failures, bundle } = followed;
-    const consequence =
-      bundle === undefined ? "proxies keep those of its roots that they have" : "the last good one stays in force";
+    const { failures } = followed;
     const isRefused = kind === "refused";
     const code = isRefused ? "federation_bundle_refused" : "federation_fetch_failed";
-    const message = `the bundle of a foreign trust domain ${isRefused ? "is refused" : "cannot be fetched"}: ${consequence}`;
+    const message = `the bundle of a foreign trust domain ${isRefused ? "is refused" : "cannot be fetched"}: ${describeLoss(followed)}`;
     // Someone has to look at a bundle that must not be used; an endpoint that is away comes back by itself.
     this.#deps.log[isRefused ? "error" : "warn"]({ ...describe(followed), code, reason, failures }, message);
   }
@@ -177,6 +134,6 @@ export class BundleEndpoints {
 const RESULTS = { bundle: "success", failed: "failure", refused: "refused" } as const;
 
 /** The address without its query, which may be confidential. */
-function describe({ url, trustDomains }: Followed) {
-  return { component: "federation", trustDomains, url: url.split("?", 1)[0] ?? "" };
+function describe({ source, trustDomains }: Followed) {
+  return { component: "federation", trustDomains, url: source.split("?", 1)[0] ?? "" };
 }

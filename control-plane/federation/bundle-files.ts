@@ -1,11 +1,9 @@
 import { constants } from "node:fs";
 import { open } from "node:fs/promises";
 import type { SettingsSource } from "../../discovery/discovery-service.ts";
-import type { TrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import { MeshError } from "../../mesh/mesh-error.ts";
 import type { Clock, Logger, Timer } from "../../mesh/runtime.ts";
-import type { BundleStatus } from "./bundle-endpoints.ts";
-import { domainsBySource } from "./federated-trust.ts";
+import { type BundleStatus, describeLoss, type FollowedSource, FollowedSources } from "./followed-sources.ts";
 import { parseForeignRoots } from "./foreign-root.ts";
 import { parseSpiffeBundle } from "./spiffe-bundle.ts";
 
@@ -21,10 +19,7 @@ const INTERVAL_MS = 2000;
 const MAX_BYTES = 1024 * 1024;
 const OTHERS_WRITE = 0o022;
 
-interface Followed {
-  trustDomains: readonly TrustDomain[];
-  roots: readonly string[] | undefined;
-  readAtMs: number;
+interface Followed extends FollowedSource {
   /** Why the file cannot be used now. */
   fault: string | undefined;
 }
@@ -36,97 +31,75 @@ interface Followed {
  */
 export class BundleFiles {
   readonly #deps: BundleFilesDeps;
-  readonly #followed = new Map<string, Followed>();
-  readonly #listeners = new Set<() => void>();
-  readonly #unsubscribe: () => void;
+  readonly #sources: FollowedSources<Followed>;
   #timer: Timer | undefined;
-  #isStopped = false;
 
   constructor(deps: BundleFilesDeps) {
     this.#deps = deps;
-    this.#unsubscribe = deps.settings.subscribe(() => this.#follow());
-    this.#follow();
+    this.#sources = new FollowedSources<Followed>({
+      ...deps,
+      sourceOf: (entry) => (entry.kind === "bundle file" ? entry.path : undefined),
+      create: (source) => ({ ...source, fault: undefined }),
+      onAdded: () => this.#readSoon(0),
+      onRemoved: () => undefined,
+    });
+    this.#sources.start();
   }
 
   /** The roots of a file; `undefined`: it could not be read yet. */
   rootsOf(path: string): readonly string[] | undefined {
-    return this.#followed.get(path)?.roots;
+    return this.#sources.rootsOf(path);
   }
 
   /** Calls the listener after each change of roots. Returns a function that unsubscribes. */
   subscribe(listener: () => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return this.#sources.subscribe(listener);
   }
 
   status(): readonly BundleStatus[] {
-    const nowMs = this.#deps.clock.monotonicMs();
-    return [...this.#followed.values()].map(({ trustDomains, roots, readAtMs }) => ({
-      trustDomains,
-      ageMs: roots === undefined ? undefined : nowMs - readAtMs,
-    }));
+    return this.#sources.status();
   }
 
   stop(): void {
-    this.#isStopped = true;
-    this.#unsubscribe();
+    this.#sources.stop();
     this.#timer?.cancel();
   }
 
-  #follow(): void {
-    const wanted = domainsBySource(this.#deps.settings.current().caCertificates, (entry) =>
-      entry.kind === "bundle file" ? entry.path : undefined,
-    );
-    for (const path of [...this.#followed.keys()]) if (!wanted.has(path)) this.#followed.delete(path);
-    for (const [path, trustDomains] of wanted) {
-      const known = this.#followed.get(path);
-      if (known !== undefined) known.trustDomains = trustDomains;
-      else this.#followed.set(path, { trustDomains, roots: undefined, readAtMs: 0, fault: undefined });
-    }
+  #readSoon(delayMs: number): void {
     this.#timer?.cancel();
-    void this.#readAll();
+    this.#timer = this.#deps.clock.setTimeout(() => void this.#readAll(), delayMs);
   }
 
   async #readAll(): Promise<void> {
-    await Promise.all([...this.#followed].map(([path, followed]) => this.#read(path, followed)));
-    this.#timer?.cancel();
-    if (this.#isStopped || this.#followed.size === 0) return;
-    this.#timer = this.#deps.clock.setTimeout(() => void this.#readAll(), INTERVAL_MS);
+    await Promise.all(this.#sources.all().map((followed) => this.#read(followed)));
+    if (this.#sources.all().length > 0) this.#readSoon(INTERVAL_MS);
   }
 
-  async #read(path: string, followed: Followed): Promise<void> {
-    try {
-      const roots = parseBundleFile(await readText(path));
-      if (!this.#isStopped && this.#followed.get(path) === followed) this.#keep(path, followed, roots);
-    } catch (caught) {
-      if (!this.#isStopped && this.#followed.get(path) === followed)
-        this.#fail(path, followed, MeshError.from(caught).message.replace(/^unexpected: /, ""));
-    }
+  async #read(followed: Followed): Promise<void> {
+    const read = await readText(followed.source)
+      .then((text) => ({ roots: parseBundleFile(text) }))
+      .catch((caught: unknown) => ({ reason: MeshError.from(caught).message.replace(/^unexpected: /, "") }));
+    if (!this.#sources.isFollowed(followed)) return;
+    if ("roots" in read) this.#keep(followed, read.roots);
+    else this.#fail(followed, read.reason);
   }
 
-  #keep(path: string, followed: Followed, roots: readonly string[]): void {
-    const { clock, log } = this.#deps;
-    const isChanged = String(followed.roots) !== String(roots);
+  #keep(followed: Followed, roots: readonly string[]): void {
     const isBack = followed.fault !== undefined;
-    Object.assign(followed, { roots, readAtMs: clock.monotonicMs(), fault: undefined });
-    if (isChanged || isBack) {
-      const fields = { ...describe(path, followed), code: "federation_bundle", roots: roots.length, isChanged };
-      log.info(fields, "read the bundle of a foreign trust domain");
-    }
-    if (isChanged) for (const listener of [...this.#listeners]) listener();
+    followed.fault = undefined;
+    this.#sources.keep(followed, roots, (isChanged) => {
+      const fields = { ...describe(followed), code: "federation_bundle", roots: roots.length, isChanged };
+      if (isChanged || isBack) this.#deps.log.info(fields, "read the bundle of a foreign trust domain");
+    });
   }
 
   /** Each reason once: a file does not come back by itself. */
-  #fail(path: string, followed: Followed, reason: string): void {
+  #fail(followed: Followed, reason: string): void {
     if (followed.fault === reason) return;
     followed.fault = reason;
-    const consequence =
-      followed.roots === undefined
-        ? "proxies keep those of its roots that they have"
-        : "the last good one stays in force";
     this.#deps.log.error(
-      { ...describe(path, followed), code: "federation_bundle_refused", reason },
-      `the bundle of a foreign trust domain cannot be used: ${consequence}`,
+      { ...describe(followed), code: "federation_bundle_refused", reason },
+      `the bundle of a foreign trust domain cannot be used: ${describeLoss(followed)}`,
     );
   }
 }
@@ -149,6 +122,6 @@ async function readText(path: string): Promise<string> {
   return await file.readFile("utf8");
 }
 
-function describe(path: string, { trustDomains }: Followed) {
+function describe({ source: path, trustDomains }: Followed) {
   return { component: "federation", trustDomains, path };
 }

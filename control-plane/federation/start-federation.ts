@@ -3,9 +3,10 @@ import { Gauge, type Registry } from "prom-client";
 import type { SettingsSource } from "../../discovery/discovery-service.ts";
 import type { FederatedDomain } from "../../mesh/policy/types.ts";
 import { type FetchingOptions, startDocumentFetching } from "../document-fetching.ts";
-import { BundleEndpoints, type BundleStatus } from "./bundle-endpoints.ts";
+import { BundleEndpoints } from "./bundle-endpoints.ts";
 import { BundleFiles } from "./bundle-files.ts";
 import { decideFederatedTrust } from "./federated-trust.ts";
+import type { BundleStatus } from "./followed-sources.ts";
 
 export interface FederationOptions extends FetchingOptions {
   readonly settings: SettingsSource;
