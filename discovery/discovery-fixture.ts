@@ -6,7 +6,7 @@ import { type PeerContext, peerIdentityKey } from "../mesh/api/peer-context.ts";
 import { verifiedPeer } from "../mesh/api/peer-fixture.ts";
 import { FakeClock } from "../mesh/fake-clock-fixture.ts";
 import { parseSpiffeId, parseTrustDomain } from "../mesh/identity/spiffe-id.ts";
-import type { MeshSettings } from "../mesh/mesh-settings.ts";
+import { DEFAULT_MESH_SETTINGS, type MeshSettings } from "../mesh/mesh-settings.ts";
 import { RecordingLogger } from "../mesh/recording-logger-fixture.ts";
 import { parseResources } from "../mesh/resources/parsing/parse-resources.ts";
 import {
@@ -23,16 +23,8 @@ import { DEFAULT_STREAM_LIMITS, type StreamLimits } from "./streams/stream-limit
 import { TestProxy } from "./streams/test-proxy-fixture.ts";
 
 export const settings: MeshSettings = {
-  trustDomain: parseTrustDomain("cluster.local"),
+  ...DEFAULT_MESH_SETTINGS,
   trustDomainAliases: [parseTrustDomain("old.local")],
-  caCertificates: [],
-  rootNamespace: "istio-system",
-  clusterDomain: "cluster.local",
-  outboundTrafficPolicy: "ALLOW_ANY",
-  autoMtls: true,
-  h2UpgradePolicy: "DEFAULT",
-  pathNormalization: "BASE",
-  numTrustedProxies: 0,
 };
 export const HELLO = parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/hello");
 export const pod = `

@@ -1,4 +1,4 @@
-import type { TrustDomain } from "./identity/spiffe-id.ts";
+import { parseTrustDomain, type TrustDomain } from "./identity/spiffe-id.ts";
 import type { PathNormalization } from "./policy/authorization/authorization.ts";
 
 /** Settings of the whole mesh. */
@@ -26,6 +26,20 @@ export interface MeshSettings {
   /** How many proxies in front of the gateway are trusted with `x-forwarded-for`; 0: none, the TCP peer is the client. */
   readonly numTrustedProxies: number;
 }
+
+/** Istio's defaults. */
+export const DEFAULT_MESH_SETTINGS: MeshSettings = {
+  trustDomain: parseTrustDomain("cluster.local"),
+  trustDomainAliases: [],
+  caCertificates: [],
+  rootNamespace: "istio-system",
+  clusterDomain: "cluster.local",
+  outboundTrafficPolicy: "ALLOW_ANY",
+  autoMtls: true,
+  h2UpgradePolicy: "DEFAULT",
+  pathNormalization: "BASE",
+  numTrustedProxies: 0,
+};
 
 /** Authorities that are trusted for identities of these foreign domains alone, and where they come from. */
 export type ForeignAuthorities = { readonly trustDomains: readonly TrustDomain[] } & (

@@ -1,24 +1,11 @@
 /** Helpers to create a ResourceSet, for tests only. */
-import { parseTrustDomain } from "../identity/spiffe-id.ts";
-import type { MeshSettings } from "../mesh-settings.ts";
+import { DEFAULT_MESH_SETTINGS } from "../mesh-settings.ts";
 import { formatConfigProblem } from "./config-problem.ts";
 import type { Pod } from "./kinds/pod.ts";
 import { parseResources } from "./parsing/parse-resources.ts";
 import { createResourceSet, type ResourceSet } from "./resource-set.ts";
 
-/** Istio's defaults. */
-export const TEST_SETTINGS: MeshSettings = {
-  trustDomain: parseTrustDomain("cluster.local"),
-  trustDomainAliases: [],
-  caCertificates: [],
-  rootNamespace: "istio-system",
-  clusterDomain: "cluster.local",
-  outboundTrafficPolicy: "ALLOW_ANY",
-  autoMtls: true,
-  h2UpgradePolicy: "DEFAULT",
-  pathNormalization: "BASE",
-  numTrustedProxies: 0,
-};
+export const TEST_SETTINGS = DEFAULT_MESH_SETTINGS;
 
 /** A set from YAML without errors. */
 export function createTestSet(...texts: readonly string[]): ResourceSet {

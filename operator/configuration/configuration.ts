@@ -1,4 +1,3 @@
-import { parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import type { MeshSettings } from "../../mesh/mesh-settings.ts";
 import type { ConfigProblem } from "../../mesh/resources/config-problem.ts";
 import type { ResourceSet } from "../../mesh/resources/resource-set.ts";
@@ -25,17 +24,3 @@ export type PodInjection =
       readonly warnings: readonly string[];
     }
   | { readonly kind: "refused"; readonly reason: string; readonly message: string };
-
-/** Istio's defaults, where no mesh settings are known. */
-export const DEFAULT_MESH_SETTINGS: MeshSettings = {
-  trustDomain: parseTrustDomain("cluster.local"),
-  trustDomainAliases: [],
-  caCertificates: [],
-  rootNamespace: "istio-system",
-  clusterDomain: "cluster.local",
-  outboundTrafficPolicy: "ALLOW_ANY",
-  autoMtls: true,
-  h2UpgradePolicy: "DEFAULT",
-  pathNormalization: "BASE",
-  numTrustedProxies: 0,
-};

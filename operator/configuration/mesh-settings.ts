@@ -1,6 +1,7 @@
 import { parseCaCertificates } from "../../control-plane/settings/ca-certificates.ts";
 import { parseTrustDomain, type TrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import {
+  DEFAULT_MESH_SETTINGS,
   type ForeignAuthorities,
   type MeshSettings,
   parsePathNormalization,
@@ -8,7 +9,6 @@ import {
 } from "../../mesh/mesh-settings.ts";
 import { fieldOf, type PlainValue } from "../../mesh/resources/parsing/plain-value.ts";
 import { parseYamlDocuments } from "../../mesh/resources/parsing/yaml-document.ts";
-import { DEFAULT_MESH_SETTINGS } from "./configuration.ts";
 
 /**
  * The settings of Istio's MeshConfig, the key `mesh` of the ConfigMap `istio`. What is absent or cannot be read has its

@@ -1,7 +1,8 @@
 import type { ManifestFile } from "../../injector/manifests/manifest-files.ts";
+import { DEFAULT_MESH_SETTINGS } from "../../mesh/mesh-settings.ts";
 import { parseResources } from "../../mesh/resources/parsing/parse-resources.ts";
 import { createResourceSet } from "../../mesh/resources/resource-set.ts";
-import { type Configuration, DEFAULT_MESH_SETTINGS } from "./configuration.ts";
+import type { Configuration } from "./configuration.ts";
 import { expectPods } from "./expected-pods.ts";
 
 /** The configuration of manifest files, as if all of them were applied: later ones over earlier ones. */

@@ -25,8 +25,8 @@ import { startDiscovery } from "../../../discovery/discovery-service.ts";
 import type { ProxyStatus, ProxyTrust } from "../../../discovery/streams/stream-status.ts";
 import { type PeerContext, peerIdentityKey } from "../../../mesh/api/peer-context.ts";
 import { verifiedPeer } from "../../../mesh/api/peer-fixture.ts";
-import { parseSpiffeId, parseTrustDomain, type TrustDomain } from "../../../mesh/identity/spiffe-id.ts";
-import type { MeshSettings } from "../../../mesh/mesh-settings.ts";
+import { parseSpiffeId, type TrustDomain } from "../../../mesh/identity/spiffe-id.ts";
+import { DEFAULT_MESH_SETTINGS } from "../../../mesh/mesh-settings.ts";
 import { indexRevocations } from "../../../mesh/policy/authentication/revocations.ts";
 import { verifyPeer } from "../../../mesh/policy/authentication/verify-peer.ts";
 import type { Revocations } from "../../../mesh/policy/types.ts";
@@ -36,19 +36,6 @@ import { findFreePort } from "../../../net/free-port-fixture.ts";
 import { parseCertificates } from "../trust-anchors.ts";
 
 export const HELLO = parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/hello");
-
-const SETTINGS: MeshSettings = {
-  trustDomain: parseTrustDomain("cluster.local"),
-  trustDomainAliases: [],
-  caCertificates: [],
-  rootNamespace: "istio-system",
-  clusterDomain: "cluster.local",
-  outboundTrafficPolicy: "ALLOW_ANY",
-  autoMtls: true,
-  h2UpgradePolicy: "DEFAULT",
-  pathNormalization: "BASE",
-  numTrustedProxies: 0,
-};
 
 const POD = `
 apiVersion: v1
@@ -145,7 +132,7 @@ export class ControlPlaneFixture {
   }
 
   get trustDomain(): TrustDomain {
-    return SETTINGS.trustDomain;
+    return DEFAULT_MESH_SETTINGS.trustDomain;
   }
 
   get port(): number {
@@ -224,7 +211,7 @@ export class ControlPlaneFixture {
           return this.judgeToken(token);
         },
       },
-      trustDomain: SETTINGS.trustDomain,
+      trustDomain: DEFAULT_MESH_SETTINGS.trustDomain,
       clock: this.#clock,
       log: this.log,
       limitLog: unlimitedLog,
@@ -241,7 +228,7 @@ export class ControlPlaneFixture {
         }),
         subscribe: this.roots.subscribe,
       },
-      settings: { current: () => SETTINGS, subscribe: () => () => undefined },
+      settings: { current: () => DEFAULT_MESH_SETTINGS, subscribe: () => () => undefined },
       clock: this.#clock,
       log: this.log,
       limitLog: unlimitedLog,
@@ -271,7 +258,7 @@ export class ControlPlaneFixture {
   #peerOf(request: IncomingMessage | Http2ServerRequest): PeerContext {
     const certificates = peerCertificates(request);
     const roots = this.authority.roots().flatMap((root) => parseCertificates(root, "a root"));
-    const trustDomains = [SETTINGS.trustDomain];
+    const trustDomains = [DEFAULT_MESH_SETTINGS.trustDomain];
     const revocations = indexRevocations(this.refused);
     const trust = { roots, trustDomains, revocations };
     const verdict = verifyPeer({ certificates, sessionReused: false, ...trust, nowMs: this.#clock.now() });
@@ -283,7 +270,7 @@ export class ControlPlaneFixture {
 
 /** An authority of its own, in a directory that a test removes; in the same one the same authority. */
 export async function openTestAuthority(directory: string, clock: Clock = systemClock): Promise<Authority> {
-  const trustDomain = SETTINGS.trustDomain;
+  const trustDomain = DEFAULT_MESH_SETTINGS.trustDomain;
   return await openAuthority({ directory, trustDomain, clock, log: new RecordingLogger() });
 }
 
