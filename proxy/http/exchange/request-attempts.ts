@@ -12,9 +12,10 @@ import { replyToDialFailure } from "../pool/dial-failure.ts";
 import type { TakenUpstream } from "../pool/upstream-pool.ts";
 import type { DialedUpstream } from "../upstream/upstream-connection.ts";
 import type { UpstreamStream } from "../upstream/upstream-stream.ts";
+import { AttemptAccount } from "./attempt-account.ts";
 import { type AttemptFailure, failureOfDial, failureOfLoss, failureOfResponse } from "./attempt-failure.ts";
 import type { AttemptsOwner } from "./attempts-owner.ts";
-import { decideRetry, isElsewhere, isRetryLimitExceeded, retryPauseMs } from "./decide-retry.ts";
+import { isElsewhere, retryPauseMs } from "./decide-retry.ts";
 import { lostReply, reportDelivery, timeoutReply } from "./exchange-replies.ts";
 import type { CutBy } from "./exchange-state.ts";
 import { HeldBody } from "./held-body.ts";
@@ -31,16 +32,11 @@ export class RequestAttempts {
   readonly #context: HttpContext;
   readonly #hasBody: boolean;
   #plan: ForwardPlan | undefined;
-  #count = 0;
+  readonly #account = new AttemptAccount();
   #taken: TakenUpstream | undefined;
   #dialling: AbortController | undefined;
   #timer: Timer | undefined;
   #body: HeldBody | undefined;
-  /** Endpoints whose applications gave no response. */
-  #tried: Set<string> | undefined;
-  /** How often it was sent and may have been processed. */
-  #deliveries = 0;
-  #isRetryLimitExceeded = false;
   #isOver = false;
 
   /** @param call of gRPC, if the request is one. */
@@ -54,7 +50,7 @@ export class RequestAttempts {
 
   /** Whether the last attempt would have been retried, but for the retry limit. */
   get isRetryLimitExceeded(): boolean {
-    return this.#isRetryLimitExceeded;
+    return this.#account.isLimitExceeded;
   }
 
   /** The upstream of the current attempt. */
@@ -126,13 +122,12 @@ export class RequestAttempts {
     const { connection, endpoint } = this.#taken;
     if (!isProven(report.proof, connection.dialed.socket)) return false;
     pool.avoid(endpoint);
-    this.#tried = (this.#tried ?? new Set<string>()).add(endpoint.key);
-    return pool.hasEndpointExcept(this.#tried) && this.#retry({ kind: report.outcome });
+    return pool.hasEndpointExcept(this.#account.noteTried(endpoint.key)) && this.#retry({ kind: report.outcome });
   }
 
   /** Retries after the upstream was lost before a response. @returns false: a retry is not allowed. */
   retryLost(reason: AbortReason): boolean {
-    if (reason.kind === "refused") this.#deliveries -= 1;
+    if (reason.kind === "refused") this.#account.noteUnprocessed();
     return this.#retry(failureOfLoss(reason, this.#taken?.stream.isReused === true));
   }
 
@@ -172,12 +167,12 @@ export class RequestAttempts {
   }
 
   #attempt(plan: ForwardPlan): void {
-    this.#count += 1;
+    this.#account.noteAttempt();
     if (plan.pool.isFull) {
       this.#owner.onLocalReply(this.#withReport(replyToDialFailure("overflow", "too many requests in progress")));
       return;
     }
-    const taken = plan.pool.take(this.#head, this.#tried);
+    const taken = plan.pool.take(this.#head, this.#account.tried);
     try {
       if (taken !== undefined) this.#open(taken, plan);
       else this.#dial(plan).catch((caught) => this.#owner.onFault(caught));
@@ -192,7 +187,7 @@ export class RequestAttempts {
     this.#dialling = dialling;
     const { clock } = this.#context;
     const startedMs = clock.monotonicMs();
-    const result = await plan.pool.dial(this.#head, new Set(this.#tried), dialling.signal);
+    const result = await plan.pool.dial(this.#head, new Set(this.#account.tried), dialling.signal);
     this.#dialling = undefined;
     if (result.kind === "taken") {
       if (this.#isOver) plan.pool.release(result);
@@ -205,7 +200,7 @@ export class RequestAttempts {
   }
 
   #withReport(reply: LocalReply): LocalReply {
-    return reportDelivery(reply, this.#plan?.proveDelivery?.(), this.#deliveries);
+    return reportDelivery(reply, this.#plan?.proveDelivery?.(), this.#account.deliveries);
   }
 
   #open(taken: TakenUpstream, plan: ForwardPlan): void {
@@ -218,7 +213,7 @@ export class RequestAttempts {
     stream.cork();
     const edits = this.#call?.editsOf(plan.edits, perTryMs, this.#context.clock.monotonicMs()) ?? plan.edits;
     stream.sendHead(this.#owner, this.#head, edits);
-    this.#deliveries += 1;
+    this.#account.noteDelivery();
     this.#body?.sendTo(stream);
     this.#owner.onSent(stream.uncork());
   }
@@ -230,18 +225,14 @@ export class RequestAttempts {
   #retry(failure: AttemptFailure): boolean {
     const plan = this.#plan;
     if (plan === undefined) return false;
-    const { method } = this.#head;
     const isReplayable = this.#body?.isReplayable !== false;
-    const attempt = this.#count;
-    const input = { failure, policy: plan.retries, attempt, isReplayable, method, hasBody: this.#hasBody };
-    if (!decideRetry(input)) {
-      this.#isRetryLimitExceeded = isRetryLimitExceeded(input);
-      return false;
-    }
+    const request = { policy: plan.retries, isReplayable, method: this.#head.method, hasBody: this.#hasBody };
+    if (!this.#account.mayRetry(failure, request)) return false;
     this.#timer?.cancel();
     this.drop(ABANDONED);
     this.#body?.rewind();
     const { clock, random } = this.#context;
+    const attempt = this.#account.count;
     const pauseMs = isElsewhere(failure, attempt) ? 0 : retryPauseMs(attempt, random);
     if (pauseMs === 0) this.#attempt(plan);
     else this.#timer = clock.setTimeout(() => this.#attempt(plan), pauseMs);
