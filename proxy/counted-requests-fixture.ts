@@ -22,6 +22,8 @@ export interface Traffic {
   readonly failures: readonly string[];
   /** So far, of all clients. */
   readonly count: number;
+  /** Resolves at a moment at which no request is on its way: one that a killed server has is lost. */
+  idle(): Promise<void>;
   end(): Promise<TrafficReport>;
 }
 
@@ -34,13 +36,18 @@ export function startTraffic(ports: readonly number[], { pauseMs = 50 }: Traffic
   const failures: string[] = [];
   const beganMs = performance.now();
   let count = 0;
+  let onItsWay = 0;
+  let idle = Promise.withResolvers<void>();
   let slowestMs = 0;
   const agents = ports.flatMap((port) => [true, false].map((keepAlive) => ({ port, agent: new Agent({ keepAlive }) })));
   const loops = agents.map(async ({ port, agent }) => {
     let requests = 0;
     while (!stop.signal.aborted) {
       const startMs = performance.now();
+      onItsWay += 1;
       const failure = await ask(port, agent);
+      onItsWay -= 1;
+      if (onItsWay === 0) idle.resolve();
       slowestMs = Math.max(slowestMs, performance.now() - startMs);
       requests += 1;
       count += 1;
@@ -54,6 +61,10 @@ export function startTraffic(ports: readonly number[], { pauseMs = 50 }: Traffic
     failures,
     get count() {
       return count;
+    },
+    idle: async () => {
+      idle = Promise.withResolvers();
+      await idle.promise;
     },
     end: async () => {
       stop.abort();

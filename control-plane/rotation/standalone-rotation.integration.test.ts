@@ -11,8 +11,8 @@ import { createDirectoryStore } from "../../ca-agent/rotation/storage/directory-
 import { parseSpiffeId } from "../../mesh/identity/spiffe-id.ts";
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import { TEST_SETTINGS } from "../../mesh/resources/resource-set-fixture.ts";
-import { systemClock } from "../../mesh/runtime.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
+import { startFastClock } from "../../net/fast-clock-fixture.ts";
 import { findFreePort } from "../../net/free-port-fixture.ts";
 import { fixedSettings } from "../settings/live-settings.ts";
 import { type StopControlPlane, startControlPlane } from "../start-control-plane.ts";
@@ -20,8 +20,8 @@ import { startTestService } from "./test-service-fixture.ts";
 import { TrustingSidecars } from "./trusting-sidecars-fixture.ts";
 
 const ISSUER = "https://kubernetes.default.svc";
-const LEAF_MS = 6000;
-const TUNING = { limits: { publishMs: 800, clockErrorMs: 500, settleMs: 300 } };
+const LEAF_MS = 30_000;
+const TUNING = { limits: { publishMs: 4000, clockErrorMs: 2500, settleMs: 1500 } };
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
 
@@ -29,7 +29,8 @@ afterEach(() => cleanup.run());
 class StandaloneMesh {
   readonly folder = mkdtempSync(join(tmpdir(), "entente-standalone-"));
   readonly caDirectory = join(this.folder, "ca");
-  readonly sidecars = new TrustingSidecars(cleanup);
+  readonly clock = startFastClock(cleanup, 20);
+  readonly sidecars = new TrustingSidecars(cleanup, this.clock);
   readonly log = new RecordingLogger();
   /** The lines of every private key that a root has had. */
   readonly keyLines = new Set<string>();
@@ -63,14 +64,14 @@ class StandaloneMesh {
         ...{ defaultLifetimeMs: LEAF_MS, maxLifetimeMs: LEAF_MS, port, metricsPort },
         ...{ version: "test", settings: fixedSettings(TEST_SETTINGS), dnsNames: ["localhost"], rotation: TUNING },
       },
-      { clock: systemClock, random: Math.random, log, signal: new AbortController().signal },
+      { clock: this.clock, random: Math.random, log, signal: new AbortController().signal },
     );
     this.#running = { port, metricsPort, stop };
     await old?.stop();
   }
 
   async state(): Promise<RotationState> {
-    const store = createDirectoryStore({ directory: this.caDirectory, clock: systemClock, log: this.log });
+    const store = createDirectoryStore({ directory: this.caDirectory, clock: this.clock, log: this.log });
     const stored = await store.read();
     if (stored.kind !== "root") throw new TypeError(`the stored authority is ${stored.kind}`);
     return stored.state;
@@ -78,8 +79,8 @@ class StandaloneMesh {
 
   /** As `entente ca rotate-root`. */
   async ask(requestId: string): Promise<void> {
-    const requestedAt = new Date().toISOString();
-    await createFileControlStore(this.caDirectory, { clock: systemClock, random: Math.random }).update((state) => ({
+    const requestedAt = new Date(this.clock.now()).toISOString();
+    await createFileControlStore(this.caDirectory, { clock: this.clock, random: Math.random }).update((state) => ({
       ...state,
       rotation: { requestId, requestedAt },
     }));

@@ -5,7 +5,7 @@ import { connect, TLSSocket } from "node:tls";
 import { fingerprintOf } from "../../ca-agent/rotation/rotation-state.ts";
 import { verifyPeer } from "../../mesh/policy/authentication/verify-peer.ts";
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
-import { systemClock } from "../../mesh/runtime.ts";
+import type { Clock } from "../../mesh/runtime.ts";
 import type { Cleanup } from "../../net/cleanup-fixture.ts";
 import type { SecureMaterial } from "../../proxy/tls/secure-context-source.ts";
 import { startWorkloadTls, type WorkloadTls, type WorkloadTlsOptions } from "../../proxy/tls/workload-tls.ts";
@@ -24,13 +24,15 @@ export class TrustingSidecars {
   /** Who has been tried with whom: a verdict is about two values, and what looks must not take the processor from what it looks at. */
   readonly #tried = new WeakMap<SecureMaterial, WeakSet<SecureMaterial>>();
   readonly #cleanup: Cleanup;
+  readonly #clock: Clock;
 
-  constructor(cleanup: Cleanup) {
+  constructor(cleanup: Cleanup, clock: Clock) {
     this.#cleanup = cleanup;
+    this.#clock = clock;
   }
 
   async start(files: SidecarFiles): Promise<WorkloadTls> {
-    const deps = { version: "test", clock: systemClock, random: Math.random, log: new RecordingLogger() };
+    const deps = { version: "test", clock: this.#clock, random: Math.random, log: new RecordingLogger() };
     const sidecar = await startWorkloadTls({ ...files, ...deps });
     this.#cleanup.add(() => sidecar.close());
     this.all.push(sidecar);
@@ -76,7 +78,7 @@ export class TrustingSidecars {
     for (const [one, other] of met) {
       const others = this.#tried.get(one) ?? new WeakSet();
       this.#tried.set(one, others.add(other));
-      this.#note(findFault(one, other));
+      this.#note(findFault(one, other, this.#clock.now()));
     }
     for (const [client, server] of met) await this.#shake(client, server);
   }
@@ -89,7 +91,7 @@ export class TrustingSidecars {
 
   async #shake(client: SecureMaterial, server: SecureMaterial): Promise<void> {
     const fault = await shakeHands(client, server);
-    const isExpired = systemClock.now() > Math.min(client.notAfterMs, server.notAfterMs);
+    const isExpired = this.#clock.now() > Math.min(client.notAfterMs, server.notAfterMs);
     if (!isExpired) this.#note(fault);
   }
 
@@ -99,8 +101,8 @@ export class TrustingSidecars {
 }
 
 /** Our own verdict. */
-function findFault(own: SecureMaterial, theirs: SecureMaterial): string | undefined {
-  const nowMs = Math.min(systemClock.now(), own.notAfterMs, theirs.notAfterMs);
+function findFault(own: SecureMaterial, theirs: SecureMaterial, atMs: number): string | undefined {
+  const nowMs = Math.min(atMs, own.notAfterMs, theirs.notAfterMs);
   const verdict = verifyPeer({ certificates: theirs.certificates, sessionReused: false, ...own.trust, nowMs });
   return verdict.kind === "trusted" ? undefined : verdict.message;
 }
