@@ -2,6 +2,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { decidePace, scaleLimit } from "./demo-pace.ts";
 import { formatTotals } from "./demo-report.ts";
 import { parseDemoOptions } from "./parse-demo-options.ts";
@@ -9,6 +10,11 @@ import { createProgressLine, type TextOutput } from "./progress-line.ts";
 import { CHECKS, runDemo } from "./run-demo.ts";
 import { startDemoCluster } from "./start-demo-cluster.ts";
 import { createTextStyle } from "./text-style.ts";
+
+/** Of compiled modules, for the programs that the demo starts in its pods again and again; kept between two runs. */
+process.env["NODE_COMPILE_CACHE"] ??= fileURLToPath(
+  new URL("../../../node_modules/.cache/compiled-modules", import.meta.url),
+);
 
 /** Whatever happens, the demo comes to an end. */
 const DEADLINE_MS = 240_000;

@@ -1,6 +1,8 @@
+import { execFile } from "node:child_process";
 import { copyFile, mkdir, readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { createLogger } from "../../../cli/create-logger.ts";
 import type { LocalPod } from "../../../local/pods/local-pod.ts";
 import { type LocalCluster, type PublishRequest, startLocalCluster } from "../../../local/start-local-cluster.ts";
@@ -27,6 +29,7 @@ const GATEWAY = {
   service: "istio-ingressgateway.istio-system",
   port: 80,
 } as const satisfies PublishRequest;
+const PROJECT_FOLDER = fileURLToPath(new URL("../../..", import.meta.url));
 const CONTROL_PLANE = "control-plane";
 const CONTROL_PLANE_READY_MS = 20_000;
 
@@ -39,10 +42,13 @@ export async function startDemoCluster(options: StartDemoOptions): Promise<DemoC
     const cluster = await startLocalCluster({
       manifests: [manifests],
       publish: [GATEWAY],
+      images: { entente: await bundleImage(options) },
       workloadCertificateTtl: `${pace.leafLifetimeS}s`,
       log: createLogger("error"),
       onProgress: options.onProgress,
       signal: options.signal,
+      // No client is left to drain for.
+      forceSignal: AbortSignal.abort(),
     });
     // By the folder it is this mesh, where several run on the machine.
     const isThis = ["--local", "--ca-directory", cluster.authorityFolder];
@@ -75,6 +81,15 @@ function describeGateway({ published }: LocalCluster): Pick<DemoCluster, "gatewa
   const gatewayUrl = `http://127.0.0.1:${hostPort}/`;
   if (takenPort === undefined) return { gatewayUrl, notices: [] };
   return { gatewayUrl, notices: [`port ${takenPort} of 127.0.0.1 is in use; the gateway is at ${gatewayUrl} instead`] };
+}
+
+/** What a cluster's pods run; it starts in a fifth of the time that the sources take. @returns its program */
+async function bundleImage({ scratchFolder, onProgress }: StartDemoOptions): Promise<string> {
+  onProgress("bundling the image");
+  const folder = join(scratchFolder, "image");
+  // To its end, also after an interrupt: it writes into a folder that is then removed.
+  await promisify(execFile)(process.execPath, ["scripts/bundle.ts", folder], { cwd: PROJECT_FOLDER });
+  return join(folder, "entente.mjs");
 }
 
 async function copyManifests(scratchFolder: string): Promise<string> {
