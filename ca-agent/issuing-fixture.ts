@@ -3,7 +3,7 @@ import type { JsonObject } from "@bufbuild/protobuf";
 import { ConnectError, createClient, createRouterTransport, type Interceptor } from "@connectrpc/connect";
 import { Registry } from "prom-client";
 import { IstioCertificateService } from "../mesh/api/gen/ca_pb.ts";
-import { type PeerContext, peerIdentityKey } from "../mesh/api/peer-context.ts";
+import { type PeerContext, type ProvenCaller, peerIdentityKey, provenCallerKey } from "../mesh/api/peer-context.ts";
 import { FakeClock } from "../mesh/fake-clock-fixture.ts";
 import { mintLeaf, mintRoot } from "../mesh/identity/mint-certificate-fixture.ts";
 import { parseSpiffeId, parseTrustDomain } from "../mesh/identity/spiffe-id.ts";
@@ -35,9 +35,9 @@ interface CallOptions {
   readonly csr?: string;
 }
 
-function setPeer(peer: PeerContext): Interceptor {
+function setPeer(peer: PeerContext, onProven: (caller: ProvenCaller) => void): Interceptor {
   return (next) => (call) => {
-    call.contextValues.set(peerIdentityKey, peer);
+    call.contextValues.set(peerIdentityKey, peer).set(provenCallerKey, onProven);
     return next(call);
   };
 }
@@ -45,6 +45,8 @@ function setPeer(peer: PeerContext): Interceptor {
 /** Accepts the tokens `good` and `no-pod`, and records each signing request. */
 export class Plane implements Authenticator, Authority {
   readonly requests: WorkloadRequest[] = [];
+  /** The callers that have proved who they are by a token. */
+  readonly proven: ProvenCaller[] = [];
   readonly log = new RecordingLogger();
   readonly registry = new Registry();
   fault: Error | undefined;
@@ -100,7 +102,7 @@ export class Plane implements Authenticator, Authority {
           defaultLifetimeMs: DAY_MS,
           maxLifetimeMs: 90 * DAY_MS,
         }),
-      { router: { interceptors: [setPeer(peer)] } },
+      { router: { interceptors: [setPeer(peer, (caller) => this.proven.push(caller))] } },
     );
     const { seconds = 0n, metadata, authorization = "Bearer good", csr = "csr" } = request;
     const message = { csr, validityDuration: seconds, ...(metadata === undefined ? {} : { metadata }) };

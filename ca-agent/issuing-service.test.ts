@@ -1,8 +1,8 @@
 import { Code } from "@connectrpc/connect";
 import { beforeEach, describe, expect, it } from "vitest";
-import { tagOfIdentity } from "../mesh/identity/pod-tag.ts";
+import { tagOfIdentity, tagOfPodUid } from "../mesh/identity/pod-tag.ts";
 import { CaError } from "./ca-error.ts";
-import { clock, DAY_MS, IDENTITY, LEAF, Plane } from "./issuing-fixture.ts";
+import { ADDRESS, clock, DAY_MS, IDENTITY, LEAF, Plane } from "./issuing-fixture.ts";
 
 let plane: Plane;
 beforeEach(() => {
@@ -56,6 +56,17 @@ describe("a caller", () => {
 
   it("may name a signer, as Istio's agents do; the mesh's signer is used", async () => {
     expect(await plane.call({ metadata: { CertSigner: "", ImpersonatedIdentity: "" } })).toHaveLength(2);
+  });
+
+  it("is reported to the server once its token has got it a certificate, and not if it is refused or fails", async () => {
+    await plane.call();
+    const podTag = tagOfPodUid("u1");
+    expect(plane.proven).toEqual([{ kind: "proven", identity: IDENTITY, podTag, address: ADDRESS }]);
+    await plane.fail({ authorization: "Bearer old" });
+    await plane.fail({ seconds: 2n ** 62n });
+    plane.fault = new CaError("csr_malformed", "no");
+    await plane.fail({});
+    expect(plane.proven).toHaveLength(1);
   });
 
   it("without a pod gets the same tag in each certificate, so that it stays one caller", async () => {

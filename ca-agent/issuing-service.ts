@@ -1,6 +1,6 @@
 import { Code, ConnectError, type ConnectRouter, type HandlerContext } from "@connectrpc/connect";
 import { type IstioCertificateRequest, IstioCertificateService } from "../mesh/api/gen/ca_pb.ts";
-import { peerIdentityKey } from "../mesh/api/peer-context.ts";
+import { peerIdentityKey, provenCallerKey } from "../mesh/api/peer-context.ts";
 import { tagOfIdentity } from "../mesh/identity/pod-tag.ts";
 import { MeshError } from "../mesh/mesh-error.ts";
 import type { LogFields, Logger, LogLimiter } from "../mesh/runtime.ts";
@@ -67,6 +67,8 @@ async function createCertificate(
     };
     deps.log.info({ ...describeCaller(caller), ...issued }, "issued a certificate");
     deps.metrics?.issued();
+    const { by, address } = caller;
+    if (by === "token") context.values.get(provenCallerKey)({ kind: "proven", identity, podTag, address });
     return chain;
   } catch (caught) {
     throw signingError(caught, caller, deps);

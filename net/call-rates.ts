@@ -44,6 +44,11 @@ export class CallRates {
     bucket.tokens = Math.min(this.#limits.callBurst, bucket.tokens + 1);
   }
 
+  /** A call that was taken counts for another caller, if that one may begin it. */
+  transfer(from: string, to: string): void {
+    if (this.take(to)) this.giveBack(from);
+  }
+
   /** Counts some calls even if there are too many, and returns how long to wait before they are served. */
   reserve(caller: string, calls: number): number {
     const bucket = this.#refill(caller);

@@ -43,6 +43,10 @@ export interface TokenReviewLimits {
   /** Questions of one address: at once, then per second. A node whose pods share an address starts up to 110 of them. */
   readonly reviewBurst: number;
   readonly reviewsPerSecond: number;
+  /** Accepted tokens of one pod that do not count for its address. Its retries find the last one in the cache. */
+  readonly acceptedBurst: number;
+  /** Sustained. */
+  readonly acceptedPerSecond: number;
   readonly maxRunning: number;
   readonly maxWaiting: number;
   readonly maxOfCaller: number;
@@ -54,6 +58,8 @@ const DEFAULT_LIMITS: TokenReviewLimits = {
   reviewMs: 20_000,
   reviewBurst: 120,
   reviewsPerSecond: 5,
+  acceptedBurst: 10,
+  acceptedPerSecond: 0.2,
   // Half of the connections of the API's client, which other parts of the control plane need too.
   maxRunning: 8,
   maxWaiting: 2000,
@@ -77,6 +83,8 @@ class TokenReviewAuthenticator implements Authenticator {
   readonly #cache: VerdictCache;
   readonly #slots: ReviewSlots;
   readonly #rates: CallRates;
+  /** Of pods. */
+  readonly #accepted: CallRates;
   /** By the token's hash: equal tokens share one question. */
   readonly #running = new Map<string, Promise<TokenVerdict>>();
   #pausedUntilMs = Number.NEGATIVE_INFINITY;
@@ -90,6 +98,8 @@ class TokenReviewAuthenticator implements Authenticator {
     this.#slots = new ReviewSlots(limits);
     const rate = { callBurst: limits.reviewBurst, callsPerSecond: limits.reviewsPerSecond };
     this.#rates = new CallRates(rate, options.clock);
+    const accepted = { callBurst: limits.acceptedBurst, callsPerSecond: limits.acceptedPerSecond };
+    this.#accepted = new CallRates(accepted, options.clock);
   }
 
   async authenticate(token: string, address: string): Promise<TokenVerdict> {
@@ -134,7 +144,7 @@ class TokenReviewAuthenticator implements Authenticator {
   }
 
   /** Never rejects. */
-  async #review({ token, key, claims }: AskedToken): Promise<TokenVerdict> {
+  async #review({ token, key, address, claims }: AskedToken): Promise<TokenVerdict> {
     try {
       this.#refuseWhilePaused();
       const response = await this.#ask(token);
@@ -142,6 +152,9 @@ class TokenReviewAuthenticator implements Authenticator {
       const verdict = decideReview(response, { claims, audience: this.#audience, trustDomain });
       if (verdict.kind === "authenticated") {
         this.#cache.set(key, verdict, claims.expiresAtMs);
+        // So many pods behind one address start as fast as the API responds; only tokens that are refused count.
+        const { identity, pod } = verdict;
+        if (pod?.uid !== undefined && this.#accepted.take(`${identity} ${pod.uid}`)) this.#rates.giveBack(address);
         this.#checkClock(claims);
       }
       return verdict;

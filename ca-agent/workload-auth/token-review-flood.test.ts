@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { settlePromises } from "../../mesh/fake-clock-fixture.ts";
-import { acceptedStatus } from "./token-fixture.ts";
+import { acceptedExtra, acceptedStatus, acceptedUser } from "./token-fixture.ts";
 import { accept, ReviewPlane, refuse } from "./token-review-fixture.ts";
 
 let plane: ReviewPlane;
@@ -18,9 +18,41 @@ describe("a flood of forged tokens", () => {
     expect(verdicts.at(-1)).toMatchObject({ kind: "unavailable", reason: "too_many_reviews" });
     plane.respond = accept;
     expect((await plane.ask()).kind).toBe("authenticated");
+    plane.respond = refuse;
     await plane.clock.advance(1000);
     for (let index = 500; index < 600; index += 1) await forge(index);
     expect(plane.asked).toHaveLength(120 + 1 + 5);
+  });
+
+  it("gets no more when the tokens of many pods at its address are accepted, and those do not count", async () => {
+    plane.respond = async (token) => {
+      const { jti, "kubernetes.io": bound } = JSON.parse(
+        Buffer.from(token.split(".")[1] ?? "", "base64url").toString(),
+      );
+      if (jti !== undefined) return await refuse(token);
+      const { name, uid } = bound.pod;
+      const [podName, podUid] = ["pod-name", "pod-uid"].map((what) => `authentication.kubernetes.io/${what}`);
+      if (podName === undefined || podUid === undefined) throw new TypeError();
+      return acceptedStatus({ user: acceptedUser({ extra: acceptedExtra({ [podName]: [name], [podUid]: [uid] }) }) });
+    };
+    const serviceaccount = { name: "hello", uid: "sa-uid" };
+    let accepted = 0;
+    let forged = 0;
+    for (let index = 0; index < 1000; index += 1) {
+      const pod = { name: `hello-${index}`, uid: `uid-${index}` };
+      const token = plane.token({ "kubernetes.io": { namespace: "ns1", serviceaccount, pod } });
+      if ((await plane.ask(token)).kind === "authenticated") accepted += 1;
+      // A tenth of the address's share, so that it does not end before the pods have started.
+      if (index % 10 === 0 && (await plane.ask(plane.token({ jti: `${index}` }))).kind === "refused") forged += 1;
+    }
+    expect([accepted, forged]).toEqual([1000, 100]);
+    for (let index = 0; index < 100; index += 1) await plane.ask(plane.token({ jti: `later ${index}` }));
+    expect(plane.asked).toHaveLength(1000 + 120);
+  });
+
+  it("of one pod, each of which is accepted, is cut off too", async () => {
+    for (let index = 0; index < 500; index += 1) await plane.ask(plane.token({ nbf: index }));
+    expect(plane.asked).toHaveLength(120 + 10);
   });
 
   it("while the API is slow leaves room for another address", async () => {

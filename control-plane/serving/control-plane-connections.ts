@@ -1,30 +1,15 @@
 import type { Http2Session, ServerHttp2Session } from "node:http2";
 import type { Socket } from "node:net";
-import { formatCaller, type PeerContext, type VerifiedPeer } from "../../mesh/api/peer-context.ts";
+import { formatCaller, type PeerContext, type ProvenCaller, type VerifiedPeer } from "../../mesh/api/peer-context.ts";
 import type { Clock, Logger, Timer } from "../../mesh/runtime.ts";
 import { plainAddress } from "../../net/client-address.ts";
 import { FairPlaces } from "../../net/fair-places.ts";
 import { startWallTimer } from "../../net/wall-timer.ts";
-import { CallerTraffic, type TrafficLimits } from "./caller-traffic.ts";
+import { CallerTraffic } from "./caller-traffic.ts";
+import type { ConnectionLimits } from "./control-plane-limits.ts";
 import type { ControlPlaneMetrics } from "./control-plane-metrics.ts";
-import { type KeepaliveLimits, startKeepalive } from "./keepalive.ts";
-import { type NewConnectionLimits, NewConnections } from "./new-connections.ts";
-
-/** What connections may cost. */
-export interface ConnectionLimits extends KeepaliveLimits, NewConnectionLimits, TrafficLimits {
-  /** Connections without a verified peer, handshakes included; one more ends the oldest of the address with the most. */
-  readonly maxUnverifiedConnections: number;
-  /** How long a connection without a verified peer may last: it needs one call, for a certificate. */
-  readonly unverifiedLifetimeMs: number;
-  /** Connections of one caller, as by `formatCaller`; one more ends the oldest. A sidecar needs two. */
-  readonly maxConnectionsPerCaller: number;
-  /** How long open calls may still run when a connection has to end. */
-  readonly closeGraceMs: number;
-  /** The same for a peer that is no longer trusted: it still receives the trust bundle that says so. */
-  readonly untrustedGraceMs: number;
-  /** In what time all connections are asked to end when the control plane ends. */
-  readonly closeSpreadMs: number;
-}
+import { startKeepalive } from "./keepalive.ts";
+import { NewConnections } from "./new-connections.ts";
 
 /** A verdict takes about half a millisecond. */
 const JUDGED_AT_ONCE = 16;
@@ -33,6 +18,8 @@ const JUDGED_AT_ONCE = 16;
 export interface ControlPlaneConnections {
   opened(socket: Socket): void;
   established(session: ServerHttp2Session, peer: PeerContext): void;
+  /** A call of this session has proved who its caller is, who has no certificate yet. */
+  proven(session: Http2Session, caller: ProvenCaller): void;
   /** The current peer. A certificate that has expired since the handshake no longer counts. */
   peerOf(session: Http2Session | undefined): PeerContext;
   /**
@@ -53,6 +40,8 @@ interface Connection {
   /** The client's. */
   readonly ip: string;
   session: ServerHttp2Session | undefined;
+  /** Whether it no longer counts for its address. */
+  isProven: boolean;
   timer: Timer;
 }
 
@@ -108,7 +97,7 @@ class TrackedConnections implements ControlPlaneConnections {
     if (!this.#arrivals.admit(socket)) return;
     const key = addressOf(socket);
     const timer = this.#clock.setTimeout(() => this.#endOverstayed(connection), this.#limits.unverifiedLifetimeMs);
-    const connection: Connection = { socket, ip: plainAddress(socket), session: undefined, timer };
+    const connection: Connection = { socket, ip: plainAddress(socket), session: undefined, isProven: false, timer };
     this.#connections.set(key, connection);
     this.#unverified.add(connection.ip, connection);
     socket.on("close", () => {
@@ -126,11 +115,12 @@ class TrackedConnections implements ControlPlaneConnections {
     const connection = session.socket === undefined ? undefined : this.#connections.get(addressOf(session.socket));
     if (connection === undefined) return;
     connection.session = session;
+    connection.isProven = peer.kind === "verified";
     if (peer.kind === "anonymous") return;
     this.#unverified.delete(connection.ip, connection);
     connection.timer.cancel();
     connection.timer = startWallTimer(this.#clock, peer.notAfterMs, () => this.#end(connection));
-    this.#arrivals.verified(connection.ip, formatCaller(peer));
+    this.#arrivals.proven(connection.ip, formatCaller(peer));
     this.#countCaller(formatCaller(peer), connection);
     const { socket } = connection;
     const onDead = (): void => {
@@ -139,6 +129,13 @@ class TrackedConnections implements ControlPlaneConnections {
     };
     const stop = startKeepalive(session, this.#limits, { clock: this.#clock, onDead });
     socket.on("close", stop);
+  }
+
+  proven({ socket }: Http2Session, caller: ProvenCaller): void {
+    const connection = socket === undefined ? undefined : this.#connections.get(addressOf(socket));
+    if (connection === undefined || connection.isProven) return;
+    connection.isProven = true;
+    this.#arrivals.proven(connection.ip, formatCaller(caller));
   }
 
   peerOf(session: Http2Session | undefined): PeerContext {

@@ -54,6 +54,8 @@ export interface Ask {
   readonly bearer?: string;
   readonly csr?: string;
   readonly seconds?: bigint;
+  /** As `localAddress` of `node:net`. @default "127.0.0.1" */
+  readonly localAddress?: string;
   /** Shown in the handshake. */
   readonly certificate?: ClientCertificate;
 }
@@ -160,7 +162,8 @@ export function registerTestDiscovery(router: ConnectRouter, limits: Partial<Str
 }
 
 async function askForCertificate(request: Ask, port: number, ca: string): Promise<readonly string[]> {
-  const nodeOptions = { ca, servername: "localhost", ...request.certificate };
+  const { localAddress = "127.0.0.1" } = request;
+  const nodeOptions = { ca, servername: "localhost", localAddress, ...request.certificate };
   const transport = createGrpcTransport({ baseUrl: `https://127.0.0.1:${port}`, nodeOptions });
   const client = createClient(IstioCertificateService, transport);
   const headers = request.bearer === undefined ? {} : { authorization: `Bearer ${request.bearer}` };

@@ -1,7 +1,25 @@
 import type { CallRateLimits } from "../../net/call-rates.ts";
 import { decideServerConnections } from "../../net/descriptor-limit.ts";
-import type { ConnectionLimits } from "./control-plane-connections.ts";
+import type { TrafficLimits } from "./caller-traffic.ts";
 import type { RefusalLimits } from "./delayed-refusals.ts";
+import type { KeepaliveLimits } from "./keepalive.ts";
+import type { NewConnectionLimits } from "./new-connections.ts";
+
+/** What connections may cost. */
+export interface ConnectionLimits extends KeepaliveLimits, NewConnectionLimits, TrafficLimits {
+  /** Connections without a verified peer, handshakes included; one more ends the oldest of the address with the most. */
+  readonly maxUnverifiedConnections: number;
+  /** How long a connection without a verified peer may last: it needs one call, for a certificate. */
+  readonly unverifiedLifetimeMs: number;
+  /** Connections of one caller, as by `formatCaller`; one more ends the oldest. A sidecar needs two. */
+  readonly maxConnectionsPerCaller: number;
+  /** How long open calls may still run when a connection has to end. */
+  readonly closeGraceMs: number;
+  /** The same for a peer that is no longer trusted: it still receives the trust bundle that says so. */
+  readonly untrustedGraceMs: number;
+  /** In what time all connections are asked to end when the control plane ends. */
+  readonly closeSpreadMs: number;
+}
 
 /** What callers may take of the control plane. */
 export interface ControlPlaneLimits extends ConnectionLimits, CallRateLimits, RefusalLimits {

@@ -1,28 +1,23 @@
 import { X509Certificate } from "node:crypto";
 import { createSecureServer, type Http2SecureServer, type ServerHttp2Session } from "node:http2";
 import { Server as NetServer } from "node:net";
-import { type ConnectRouter, createContextValues } from "@connectrpc/connect";
 import type { Authority, ServingPair } from "../../ca-agent/authority/authority.ts";
 import { startServingCertificate } from "../../ca-agent/authority/serving-certificate.ts";
-import { formatCaller, type PeerContext, peerIdentityKey, type VerifiedPeer } from "../../mesh/api/peer-context.ts";
+import type { PeerContext, VerifiedPeer } from "../../mesh/api/peer-context.ts";
 import type { TrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import { errnoOf, MeshError } from "../../mesh/mesh-error.ts";
 import type { RevocationIndex } from "../../mesh/policy/authentication/revocations.ts";
-import type { Clock, Logger, LogLimiter } from "../../mesh/runtime.ts";
-import { CallRates } from "../../net/call-rates.ts";
 import { readDescriptorLimit } from "../../net/descriptor-limit.ts";
 import { listen } from "../../net/listen.ts";
 import { keepPeerCertificates } from "../../net/tls/peer-certificates.ts";
 import { setServerContext, type TlsMaterial } from "../../net/tls/tls-contexts.ts";
-import { limitArrivingCalls } from "./arriving-calls.ts";
-import { type ControlPlaneConnections, createControlPlaneConnections } from "./control-plane-connections.ts";
+import { createControlPlaneConnections } from "./control-plane-connections.ts";
 import { type ControlPlaneLimits, DEFAULT_LIMITS, limitByDescriptors } from "./control-plane-limits.ts";
-import type { CallOf, ControlPlaneMetrics } from "./control-plane-metrics.ts";
-import { createDelayedRefusals } from "./delayed-refusals.ts";
-import { createGrpcHandler } from "./grpc-handler.ts";
+import type { ControlPlaneMetrics } from "./control-plane-metrics.ts";
 import { judgePeer } from "./judge-peer.ts";
+import { type ServeCallsOptions, type ServedCalls, serveCalls } from "./serve-calls.ts";
 
-export interface ControlPlaneServerOptions {
+export interface ControlPlaneServerOptions extends ServeCallsOptions {
   /** @default every address */
   readonly host?: string;
   /** 0: any free port. */
@@ -34,13 +29,6 @@ export interface ControlPlaneServerOptions {
   readonly trustDomains: readonly TrustDomain[];
   /** Which peers are refused although their certificate is valid. @default none */
   readonly revocations?: ServedRevocations;
-  /** Registers the services. Each call has its peer in the context value `peerIdentityKey`. */
-  readonly routes: (router: ConnectRouter) => void;
-  readonly clock: Clock;
-  readonly log: Logger;
-  /** Consulted before a log line that a caller causes. */
-  readonly limitLog: LogLimiter;
-  readonly metrics?: ControlPlaneMetrics;
   readonly limits?: Partial<ControlPlaneLimits>;
   /** Of the serving certificate. @default 24 hours */
   readonly servingLifetimeMs?: number;
@@ -89,7 +77,7 @@ export async function startControlPlaneServer(options: ControlPlaneServerOptions
   const refresh = (): void => setServerContext(server, tlsMaterial(serving.current(), authority.roots()));
   refresh();
   handleConnections(server, { connections, limits, options });
-  const calls = handleRequests(server, { connections, limits, options, shutdownSignal: shutdown.signal });
+  const calls = serveCalls(server, { connections, limits, options, shutdownSignal: shutdown.signal });
   const { revocations } = options;
   const judge = (session: ServerHttp2Session): PeerContext => judgePeer(session, options);
   const unsubscribe = [
@@ -131,12 +119,6 @@ export async function startControlPlaneServer(options: ControlPlaneServerOptions
   };
 }
 
-interface Serving {
-  readonly connections: ControlPlaneConnections;
-  readonly limits: ControlPlaneLimits;
-  readonly options: ControlPlaneServerOptions;
-}
-
 /** `setServerContext` gives it its certificate. */
 function createServer(limits: ControlPlaneLimits): Http2SecureServer {
   return createSecureServer({
@@ -170,7 +152,11 @@ function tlsMaterial(pair: ServingPair, roots: readonly string[]): TlsMaterial {
   return { cert: pair.certificateChainPem, key: pair.privateKeyPem, ca: roots.join("\n") };
 }
 
-function handleConnections(server: Http2SecureServer, { connections, limits, options }: Serving): void {
+interface ServedConnections extends Omit<ServedCalls, "options" | "shutdownSignal"> {
+  readonly options: ControlPlaneServerOptions;
+}
+
+function handleConnections(server: Http2SecureServer, { connections, limits, options }: ServedConnections): void {
   server.maxConnections = limits.maxConnections;
   server.on("connection", (socket) => {
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
@@ -207,44 +193,4 @@ function countRefusals(server: Http2SecureServer, metrics: ControlPlaneMetrics |
     socket.destroy();
   });
   server.on("drop", () => metrics?.connectionRefused("too_many"));
-}
-
-/** Serves and counts calls. */
-function handleRequests(
-  server: Http2SecureServer,
-  serving: Serving & { readonly shutdownSignal: AbortSignal },
-): { readonly begun: number } {
-  const calls = { begun: 0 };
-  const { connections, limits, options, shutdownSignal } = serving;
-  const handler = createGrpcHandler({
-    routes: options.routes,
-    maxMessageBytes: limits.maxMessageBytes,
-    contextValues: (request) => createContextValues().set(peerIdentityKey, connections.peerOf(request.stream.session)),
-    log: options.log,
-    limitLog: options.limitLog,
-    shutdownSignal,
-  });
-  const limitCalls = (peer: CallOf, maxCalls: number) =>
-    limitArrivingCalls(maxCalls, () => options.metrics?.callDisplaced(peer));
-  const arriving = {
-    verified: limitCalls("verified", limits.maxArrivingOfVerified),
-    unverified: limitCalls("unverified", limits.maxArrivingOfUnverified),
-  };
-  const rates = new CallRates(limits, options.clock);
-  const refuse = createDelayedRefusals(limits, options.clock);
-  server.on("request", (request, response) => {
-    const { stream } = request;
-    calls.begun += 1;
-    const peer = connections.peerOf(stream.session);
-    const kind = peer.kind === "verified" ? "verified" : "unverified";
-    const caller = formatCaller(peer);
-    if (!rates.take(caller)) {
-      options.metrics?.callRefused(kind);
-      return refuse(caller, stream);
-    }
-    // A stream of requests is limited by its service, which reads them at once. Without a certificate it is refused.
-    if (kind === "unverified" || !handler.isOpenEnded(request)) arriving[kind].begin(stream);
-    handler(request, response);
-  });
-  return calls;
 }

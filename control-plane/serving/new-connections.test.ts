@@ -19,7 +19,7 @@ function dial(rates: NewConnections, address = SHARED): boolean {
 /** Connects and proves a certificate. */
 function connect(rates: NewConnections, identity: string): boolean {
   const isAdmitted = dial(rates);
-  if (isAdmitted) rates.verified(SHARED, `${identity} at ${SHARED}`);
+  if (isAdmitted) rates.proven(SHARED, `${identity} at ${SHARED}`);
   return isAdmitted;
 }
 

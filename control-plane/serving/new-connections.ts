@@ -9,7 +9,7 @@ export interface NewConnectionLimits {
   readonly newConnectionBurst: number;
   /** Sustained. */
   readonly newConnectionsPerSecond: number;
-  /** Connections of one caller, by its certificate, that do not count for its address. Its pods connect again together. */
+  /** Connections of one caller, by its certificate or its token, that do not count for its address. */
   readonly verifiedConnectionBurst: number;
   /** Sustained. */
   readonly verifiedConnectionsPerSecond: number;
@@ -27,8 +27,9 @@ export interface NewConnectionsDeps {
 
 /**
  * Limits how fast one address opens connections: a handshake takes a millisecond or two of the processor. One that proves
- * a certificate of the mesh does not count, within a rate of its caller. So many sidecars behind one address, as of a node
- * or of a cluster behind a NAT, connect again as fast as their handshakes are served, and only those in progress count.
+ * a certificate of the mesh, or gets one by a token, does not count, within a rate of its caller. So many sidecars behind one
+ * address, as of a node or of a cluster behind a NAT, start and connect again as fast as they are served, and only the
+ * connections that have not proved anything yet count.
  */
 export class NewConnections {
   readonly #rates: CallRates;
@@ -58,10 +59,10 @@ export class NewConnections {
   }
 
   /**
-   * The connection from this address has a verified peer.
+   * A connection from this address has proved its caller. To be called once for each connection.
    * @param caller as `formatCaller`
    */
-  verified(address: string, caller: string): void {
+  proven(address: string, caller: string): void {
     if (isLoopback(address) || !this.#verified.take(caller)) return;
     if (this.#proven.take(address)) this.#rates.giveBack(address);
   }

@@ -1,5 +1,5 @@
 import { createContextKey } from "@connectrpc/connect";
-import { readPodTag } from "../identity/pod-tag.ts";
+import { type PodTag, readPodTag } from "../identity/pod-tag.ts";
 import type { SpiffeId } from "../identity/spiffe-id.ts";
 
 /** A peer whose certificate was verified in the TLS handshake. */
@@ -21,10 +21,18 @@ export interface PeerCertificate {
  * another authority of the root, shares the limits of its identity at the address; without a certificate the address has
  * them. The address counts in each case: a stolen key used elsewhere cannot displace what its pod has open.
  */
-export function formatCaller(peer: PeerContext): string {
+export function formatCaller(peer: PeerContext | ProvenCaller): string {
   if (peer.kind === "anonymous") return peer.address;
-  const pod = readPodTag(peer.certificate.serialNumber);
+  const pod = peer.kind === "proven" ? peer.podTag : readPodTag(peer.certificate.serialNumber);
   return `${peer.identity}${pod === undefined ? "" : ` of pod ${pod}`} at ${peer.address}`;
+}
+
+/** Who a caller without a certificate is, as its token has proved. With the certificate that it gets it is the same caller. */
+export interface ProvenCaller {
+  readonly kind: "proven";
+  readonly identity: SpiffeId;
+  readonly podTag: PodTag;
+  readonly address: string;
 }
 
 /** The peer of the TLS connection on which a gRPC call arrived. */
@@ -52,3 +60,11 @@ export const peerIdentityKey = createContextKey<PeerContext>(
   { kind: "anonymous", reason: "the server set no peer", address: "" },
   { description: "the verified peer of the connection" },
 );
+
+/**
+ * Set by the server that owns the connection; a handler calls it when a call has proved its caller by a token. The call and
+ * its connection count for that caller from then on, and no longer for the address.
+ */
+export const provenCallerKey = createContextKey<(caller: ProvenCaller) => void>(() => undefined, {
+  description: "what is done when a call has proved its caller",
+});
