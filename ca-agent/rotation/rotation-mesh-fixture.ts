@@ -9,16 +9,11 @@ import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import { createSelfSignedRoot } from "../authority/self-signed-root.ts";
 import { PhaseClock } from "./phase-clock.ts";
 import { combineReplicas, type Replica, type ReplicaReport } from "./replica-report.ts";
+import { type Leaf, type LeafIssuer, Sidecar } from "./rotating-sidecar-fixture.ts";
 import { RotationDriver } from "./rotation-driver.ts";
 import { createRotationLimits, type RotationLimits } from "./rotation-limits.ts";
-import {
-  fingerprintOf,
-  type RotationRequest,
-  type RotationState,
-  type SidecarCounts,
-  trustedRoots,
-} from "./rotation-state.ts";
-import type { AuthorityStore, StoredAuthority, StoredRoot } from "./storage/authority-store.ts";
+import { fingerprintOf, type RotationRequest, type RotationState, type SidecarCounts } from "./rotation-state.ts";
+import { MemoryStore } from "./storage/memory-store-fixture.ts";
 
 export const LEAF_MS = 60_000;
 const CHECK_MS = 1000;
@@ -32,42 +27,7 @@ export const LIMITS: RotationLimits = createRotationLimits(LEAF_MS, {
 /** "signing" is stored twice: when it begins, and when all control planes have it in force. */
 export const WHOLE = ["steady", "published", "signing", "signing", "steady"];
 
-/** A store in memory that can fail at each write. */
-export class MemoryStore implements AuthorityStore {
-  /** What was stored, one after the other. */
-  readonly history: RotationState[] = [];
-  /** Runs before and after each write; what it throws is the write's error. */
-  onSwap: (moment: "before" | "after") => void = () => undefined;
-  /** What a write waits for before it reaches the store. */
-  delaySwap: () => Promise<void> | undefined = () => undefined;
-  other: StoredAuthority | undefined;
-
-  constructor(state: RotationState) {
-    this.history.push(state);
-  }
-
-  get state(): RotationState {
-    const state = this.history.at(-1);
-    if (state === undefined) throw new TypeError("nothing is stored");
-    return state;
-  }
-
-  async read(): Promise<StoredAuthority> {
-    return this.other ?? { kind: "root", state: this.state, version: `${this.history.length}` };
-  }
-
-  async swap(expected: StoredRoot, next: RotationState): Promise<"stored" | "conflict"> {
-    this.onSwap("before");
-    const delay = this.delaySwap();
-    if (delay !== undefined) await delay;
-    if (expected.version !== `${this.history.length}`) return "conflict";
-    this.history.push(next);
-    this.onSwap("after");
-    return "stored";
-  }
-}
-
-export class ControlPlane {
+export class ControlPlane implements LeafIssuer {
   readonly log = new RecordingLogger();
   inForce: RotationState;
   /** Whether it follows the store, and others see its reports. */
@@ -167,47 +127,6 @@ export class ControlPlane {
   }
 }
 
-interface Leaf {
-  readonly root: string;
-  /** What is sent with it lets a peer verify it by this root too. */
-  readonly crossSignedBy: string | undefined;
-  readonly untilMs: number;
-}
-
-export class Sidecar {
-  trusts: ReadonlySet<string>;
-  leaf: Leaf;
-  /** `deaf`: it does not take new roots; `rejects`: and says so. */
-  mood: "follows" | "deaf" | "rejects" = "follows";
-  controlPlane: ControlPlane;
-  readonly #mesh: RotationMesh;
-
-  constructor(mesh: RotationMesh, controlPlane: ControlPlane) {
-    this.#mesh = mesh;
-    this.controlPlane = controlPlane;
-    this.trusts = rootsOf(controlPlane.inForce);
-    this.leaf = this.controlPlane.sign();
-  }
-
-  live(): void {
-    const nowMs = this.#mesh.clock.now();
-    if (this.mood === "follows") this.trusts = rootsOf(this.controlPlane.inForce);
-    if (this.leaf.untilMs - nowMs < LEAF_MS / 2) this.leaf = this.controlPlane.sign();
-  }
-
-  /** Its certificate was of a time that is no longer the present. */
-  renew(): void {
-    this.leaf = this.controlPlane.sign();
-  }
-
-  /** Why it does not trust another one. */
-  findFault({ leaf }: Sidecar): string | undefined {
-    if (leaf.untilMs <= this.#mesh.clock.now()) return "a certificate has expired";
-    const isTrusted = this.trusts.has(leaf.root) || this.trusts.has(leaf.crossSignedBy ?? "");
-    return isTrusted ? undefined : `a root is not trusted in phase ${this.#mesh.store.state.kind}`;
-  }
-}
-
 export class RotationMesh {
   readonly clock = new FakeClock();
   readonly store: MemoryStore;
@@ -234,7 +153,7 @@ export class RotationMesh {
   addControlPlane(): ControlPlane {
     const added = new ControlPlane(this);
     this.controlPlanes.push(added);
-    for (let count = 0; count < 2; count += 1) this.sidecars.push(new Sidecar(this, added));
+    for (let count = 0; count < 2; count += 1) this.sidecars.push(new Sidecar(added, this.clock, LEAF_MS / 2));
     return added;
   }
 
@@ -287,16 +206,8 @@ export class RotationMesh {
     for (const one of this.sidecars) {
       for (const other of this.sidecars) {
         const fault = one.findFault(other);
-        if (fault !== undefined) this.faults.add(fault);
+        if (fault !== undefined) this.faults.add(`${fault} in phase ${this.store.state.kind}`);
       }
     }
   }
-}
-
-const ROOTS = new WeakMap<RotationState, ReadonlySet<string>>();
-
-function rootsOf(state: RotationState): ReadonlySet<string> {
-  const roots = ROOTS.get(state) ?? new Set(trustedRoots(state).map(fingerprintOf));
-  ROOTS.set(state, roots);
-  return roots;
 }

@@ -1,33 +1,11 @@
 /** For tests: a mesh whose root is rotated, with control planes that fail, as plain values. */
-import type { RootPair } from "../authority/self-signed-root.ts";
+import { ModelSteps, nameOf, namesOf, ROOT_NAMES } from "./model-steps-fixture.ts";
 import { PhaseClock } from "./phase-clock.ts";
 import { planRotation } from "./plan-rotation.ts";
-import { mintOwnRoot, NOW_MS, STEADY } from "./rotation-fixture.ts";
+import { NOW_MS, STEADY } from "./rotation-fixture.ts";
 import { createRotationLimits, type RotationLimits } from "./rotation-limits.ts";
-import {
-  fingerprintOf,
-  type RotationEvidence,
-  type RotationRequest,
-  type RotationState,
-  trustedRoots,
-} from "./rotation-state.ts";
-import {
-  activateNext,
-  confirmPhase,
-  countPhase,
-  publishNext,
-  retireRoot,
-  rollBack,
-  type StepInput,
-} from "./rotation-steps.ts";
-
-const POOL: readonly RootPair[] = Array.from({ length: 4 }, () => mintOwnRoot());
-/** Fingerprints, computed once. */
-const NAMES = new Map(
-  [STEADY.current, ...POOL].map(({ certificatePem }) => [certificatePem, fingerprintOf(certificatePem)]),
-);
-const nameOf = (pem: string): string => NAMES.get(pem) ?? "";
-const namesOf = (state: RotationState): readonly string[] => trustedRoots(state).map(nameOf);
+import type { RotationEvidence, RotationRequest, RotationState } from "./rotation-state.ts";
+import { countPhase } from "./rotation-steps.ts";
 
 export const LEAF_MS = 1000;
 /** Centuries. */
@@ -95,7 +73,7 @@ export class RotationModel {
   #request: RotationRequest | undefined;
   #requests = 0;
   #fault: string | undefined;
-  #created = 0;
+  readonly #steps = new ModelSteps();
   /** A control plane that was cut off has ended: the leader has not seen it yet. */
   #unseenEnd = false;
   /** Since when the stored phase really lasts. */
@@ -210,28 +188,11 @@ export class RotationModel {
     if (plan.kind === "step" && plan.to === "signing") this.#checkActivation(state);
     const input = { ...time, request: evidence.request };
     const isCounted = plan.kind === "count" && state.kind !== "steady";
-    const next = isCounted ? countPhase(state, input) : this.#next(state, plan, input);
+    const next = isCounted ? countPhase(state, input) : this.#steps.take(state, plan, input);
     this.#before = this.stored;
     if (next.kind !== state.kind) this.#phaseSinceMs = this.nowMs;
     this.stored = next;
     this.visited.add(`${state.kind} ${next.kind}`);
-  }
-
-  #next(state: RotationState, plan: ReturnType<typeof planRotation>, input: StepInput): RotationState {
-    if (state.kind === "steady" && plan.kind === "step" && plan.to === "published") {
-      const next = POOL.filter((root) => root !== state.current)[this.#created % (POOL.length - 1)];
-      this.#created += 1;
-      if (next !== undefined) return publishNext(state, { next, cause: plan.cause }, input);
-    }
-    if (state.kind === "published" || state.kind === "signing") {
-      if (plan.kind === "roll_back") return rollBack(state, plan.reason, input);
-    }
-    if (state.kind === "published" && plan.kind === "step")
-      return activateNext(state, { crossSignedPem: undefined }, input);
-    if (state.kind === "signing" || state.kind === "withdrawing") {
-      return plan.kind === "confirm" ? confirmPhase(state, input) : retireRoot(state, input);
-    }
-    throw new TypeError(`${plan.kind} does not follow ${state.kind}`);
   }
 
   #evidence(state: RotationState): RotationEvidence {
@@ -239,7 +200,7 @@ export class RotationModel {
     const cut = this.#replicas.filter(({ status }) => status === "cut").length;
     const connected = this.#sidecars.filter(({ replica }) => replica?.status === "up");
     const count = (isCounted: (sidecar: Sidecar, root: string) => boolean): ReadonlyMap<string, number> =>
-      new Map([...NAMES.values()].map((root) => [root, connected.filter((one) => isCounted(one, root)).length]));
+      new Map(ROOT_NAMES.map((root) => [root, connected.filter((one) => isCounted(one, root)).length]));
     const others = live.flatMap(({ inForce, signedUntilMs }) =>
       [...signedUntilMs].flatMap(([root, endMs]) => (root === nameOf(inForce.current.certificatePem) ? [] : [endMs])),
     );
