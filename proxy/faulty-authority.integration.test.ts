@@ -16,7 +16,8 @@ import { HELLO, meshDestination, WORLD } from "./mesh-identities-fixture.ts";
 import { createTestUpstreamDialer, startOutboundSide } from "./outbound-side-fixture.ts";
 import { startHoldingApplication } from "./revoked-peers-fixture.ts";
 import { createProxyMetrics } from "./telemetry/proxy-metrics.ts";
-import { ControlPlaneFixture, meshOf, openTestAuthority } from "./tls/control-plane/control-plane-fixture.ts";
+import { ControlPlaneFixture, openTestAuthority } from "./tls/control-plane/control-plane-fixture.ts";
+import { meshOf } from "./tls/control-plane/hello-mesh-fixture.ts";
 import { createSvidKey, formatCertificateRequest } from "./tls/csr.ts";
 import { startWorkloadTls, type WorkloadTls } from "./tls/workload-tls.ts";
 

@@ -3,13 +3,7 @@
 import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
-import type { IncomingMessage } from "node:http";
-import {
-  createSecureServer,
-  type Http2SecureServer,
-  type Http2ServerRequest,
-  type ServerHttp2Session,
-} from "node:http2";
+import { createSecureServer, type Http2SecureServer, type ServerHttp2Session } from "node:http2";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { TLSSocket } from "node:tls";
@@ -23,38 +17,17 @@ import type { TokenVerdict } from "../../../ca-agent/workload-auth/authenticator
 import { Changing, ChangingSource } from "../../../discovery/discovery-fixture.ts";
 import { startDiscovery } from "../../../discovery/discovery-service.ts";
 import type { ProxyStatus, ProxyTrust } from "../../../discovery/streams/stream-status.ts";
-import { type PeerContext, peerIdentityKey } from "../../../mesh/api/peer-context.ts";
-import { verifiedPeer } from "../../../mesh/api/peer-fixture.ts";
+import { peerIdentityKey } from "../../../mesh/api/peer-context.ts";
 import { parseSpiffeId, type TrustDomain } from "../../../mesh/identity/spiffe-id.ts";
 import { DEFAULT_MESH_SETTINGS } from "../../../mesh/mesh-settings.ts";
-import { indexRevocations } from "../../../mesh/policy/authentication/revocations.ts";
-import { verifyPeer } from "../../../mesh/policy/authentication/verify-peer.ts";
 import type { Revocations } from "../../../mesh/policy/types.ts";
 import { RecordingLogger, unlimitedLog } from "../../../mesh/recording-logger-fixture.ts";
 import { type Clock, systemClock } from "../../../mesh/runtime.ts";
 import { findFreePort } from "../../../net/free-port-fixture.ts";
-import { parseCertificates } from "../trust-anchors.ts";
+import { meshOf } from "./hello-mesh-fixture.ts";
+import { judgeTestPeer, type TestTrust } from "./test-peer-fixture.ts";
 
 export const HELLO = parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/hello");
-
-const POD = `
-apiVersion: v1
-kind: Pod
-metadata: { name: hello-1, namespace: ns1, labels: { app: hello } }
-spec: { serviceAccountName: hello, containers: [{ name: hello, ports: [{ containerPort: 8080 }] }] }
-status: { podIP: 10.0.0.7, phase: Running, conditions: [{ type: Ready, status: "True" }] }
-`;
-
-/** The mesh of one pod, with a mesh-wide mode. */
-export function meshOf(mode: string, pod: string = POD): string {
-  const policy = `
-apiVersion: security.istio.io/v1
-kind: PeerAuthentication
-metadata: { name: default, namespace: istio-system }
-spec: { mtls: { mode: ${mode} } }
-`;
-  return `${pod}---${policy}`;
-}
 
 export interface FixtureOptions {
   /** @default ["localhost"] */
@@ -166,7 +139,8 @@ export class ControlPlaneFixture {
       },
       connectNodeAdapter({
         routes: (router) => this.#register(router),
-        contextValues: (request) => createContextValues().set(peerIdentityKey, this.#peerOf(request)),
+        contextValues: (request) =>
+          createContextValues().set(peerIdentityKey, judgeTestPeer(request, this.#trustNow())),
       }),
     );
     server.on("session", (session) => this.#track(session));
@@ -248,23 +222,16 @@ export class ControlPlaneFixture {
     };
   }
 
+  #trustNow(): TestTrust {
+    const { refused, trustDomain } = this;
+    return { roots: this.authority.roots(), trustDomain, refused, nowMs: this.#clock.now() };
+  }
+
   #track(session: ServerHttp2Session): void {
     const { socket } = session;
     this.sessions.set(session, socket instanceof TLSSocket ? socket.getPeerX509Certificate()?.serialNumber : undefined);
     session.on("error", () => undefined);
     session.on("close", () => this.sessions.delete(session));
-  }
-
-  #peerOf(request: IncomingMessage | Http2ServerRequest): PeerContext {
-    const certificates = peerCertificates(request);
-    const roots = this.authority.roots().flatMap((root) => parseCertificates(root, "a root"));
-    const trustDomains = [DEFAULT_MESH_SETTINGS.trustDomain];
-    const revocations = indexRevocations(this.refused);
-    const trust = { roots, trustDomains, revocations };
-    const verdict = verifyPeer({ certificates, sessionReused: false, ...trust, nowMs: this.#clock.now() });
-    return verdict.kind === "trusted"
-      ? verifiedPeer({ identity: verdict.identity, notAfterMs: verdict.notAfterMs, address: "" })
-      : { kind: "anonymous", reason: verdict.message, address: "" };
   }
 }
 
@@ -272,16 +239,4 @@ export class ControlPlaneFixture {
 export async function openTestAuthority(directory: string, clock: Clock = systemClock): Promise<Authority> {
   const trustDomain = DEFAULT_MESH_SETTINGS.trustDomain;
   return await openAuthority({ directory, trustDomain, clock, log: new RecordingLogger() });
-}
-
-function peerCertificates(
-  request: IncomingMessage | Http2ServerRequest,
-): Parameters<typeof verifyPeer>[0]["certificates"] {
-  const socket = isHttp2(request) ? request.stream.session?.socket : undefined;
-  const certificate = socket instanceof TLSSocket ? socket.getPeerX509Certificate() : undefined;
-  return certificate === undefined ? [] : [certificate];
-}
-
-function isHttp2(request: IncomingMessage | Http2ServerRequest): request is Http2ServerRequest {
-  return "stream" in request;
 }

@@ -9,7 +9,8 @@ import type { Inbound } from "../../../mesh/policy/types.ts";
 import { RecordingLogger } from "../../../mesh/recording-logger-fixture.ts";
 import { systemClock } from "../../../mesh/runtime.ts";
 import { startWorkloadTls } from "../workload-tls.ts";
-import { ControlPlaneFixture, HELLO, meshOf } from "./control-plane-fixture.ts";
+import { ControlPlaneFixture, HELLO } from "./control-plane-fixture.ts";
+import { meshOf } from "./hello-mesh-fixture.ts";
 import { Heard } from "./stream-fixture.ts";
 
 export interface UnreachableReport {
