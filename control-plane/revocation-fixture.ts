@@ -1,9 +1,8 @@
-/** For tests: whole control planes whose revocations are in a directory or in a ConfigMap, and workloads that call them. */
+/** For tests: whole control planes whose revocations are in a directory or in a ConfigMap. */
 import { generateKeyPairSync, randomBytes, randomUUID } from "node:crypto";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { ConnectError, createClient } from "@connectrpc/connect";
 import { exportJWK, SignJWT } from "jose";
 import { type MintedAuthority, textsOf } from "../ca-agent/authority/authority-fixture.ts";
 import { createConfigMapControlStore } from "../ca-agent/control/config-map-control-store.ts";
@@ -11,17 +10,10 @@ import type { RevocationTarget } from "../ca-agent/control/control-state.ts";
 import type { ControlStore } from "../ca-agent/control/control-store.ts";
 import { createFileControlStore } from "../ca-agent/control/file-control-store.ts";
 import { addRevocations, liftRevocation } from "../ca-agent/revocation/revocation-entries.ts";
-import { TestProxy } from "../discovery/streams/test-proxy-fixture.ts";
 import { KINDS } from "../kubernetes/kinds.ts";
-import { IstioCertificateService } from "../mesh/api/gen/ca_pb.ts";
-import { DiscoveryService } from "../mesh/api/gen/discovery_pb.ts";
-import { parseSpiffeId } from "../mesh/identity/spiffe-id.ts";
 import { systemClock } from "../mesh/runtime.ts";
 import type { Cleanup } from "../net/cleanup-fixture.ts";
 import { startFastClock } from "../net/fast-clock-fixture.ts";
-import { createTlsContext } from "../net/tls/tls-contexts.ts";
-import { connectControlPlane, parseControlPlaneAddress } from "../proxy/tls/control-plane/control-plane-connection.ts";
-import { createSvidKey, formatCertificateRequest } from "../proxy/tls/csr.ts";
 import { IdentityCluster, ROOT_NAMESPACE } from "./identity/cluster-identity-fixture.ts";
 import { type AssembledControlPlane, startAssembled, startWholeControlPlane } from "./whole-control-plane-fixture.ts";
 
@@ -41,6 +33,8 @@ export interface RevocationMesh {
   /** What a pod mounts, PEM. */
   roots(): Promise<string>;
   start(): Promise<AssembledControlPlane>;
+  /** Aborts at the end of the test. */
+  readonly ended: AbortSignal;
 }
 
 interface FileMesh extends RevocationMesh {
@@ -108,6 +102,7 @@ export async function createFileMesh(cleanup: Cleanup, authority?: MintedAuthori
       authority?.roots.map(({ pem }) => pem).join("") ??
       readFileSync(join(caDirectory, "self-signed", "ca-cert.pem"), "utf8"),
     start: async () => await startAssembled({ ...options, clock }, cleanup),
+    ended: endOf(cleanup),
   };
 }
 
@@ -149,7 +144,21 @@ export async function createClusterMesh(cleanup: Cleanup): Promise<RevocationMes
     tokenOf: async (name) => pods.get(name)?.requestToken() ?? "",
     roots: async () => await cluster.publishedRoots("ns1"),
     start: async () => await startWholeControlPlane(cluster, cleanup, { clock }),
+    ended: endOf(cleanup),
   };
+}
+
+function endOf(cleanup: Cleanup): AbortSignal {
+  const end = new AbortController();
+  cleanup.add(() => end.abort());
+  return end.signal;
+}
+
+/** A control plane of the mesh that serves its callers. */
+export async function startReady(mesh: RevocationMesh): Promise<AssembledControlPlane> {
+  const plane = await mesh.start();
+  await plane.ready;
+  return plane;
 }
 
 export async function revoke(store: ControlStore, what: RevocationTarget): Promise<void> {
@@ -159,88 +168,4 @@ export async function revoke(store: ControlStore, what: RevocationTarget): Promi
 
 export async function unrevoke(store: ControlStore, what: RevocationTarget): Promise<void> {
   await store.update((state) => liftRevocation(state, what));
-}
-
-/** Of a call that succeeds. */
-export const SERVED = "served";
-/** What a caller receives that may have no certificate. */
-export const REFUSED = "request authenticate failure";
-
-/** `SERVED`, or what the caller receives. */
-export async function outcome(call: Promise<unknown>): Promise<string> {
-  return await call.then(
-    () => SERVED,
-    (caught: unknown) => ConnectError.from(caught).rawMessage,
-  );
-}
-
-/** A certificate with its root at the end, and its key. All PEM. */
-export interface Pair {
-  readonly chain: readonly string[];
-  readonly keyPem: string;
-}
-
-/** A workload that calls with the shipped client. */
-export class Workload {
-  readonly #mesh: RevocationMesh;
-  readonly #name: string;
-  readonly #account: string;
-
-  constructor(mesh: RevocationMesh, name: string, account = name) {
-    this.#mesh = mesh;
-    this.#name = name;
-    this.#account = account;
-  }
-
-  /** By token, with a certificate in the handshake or without. */
-  async request(address: string, pair?: Pair): Promise<Pair> {
-    return await this.#create(address, { token: await this.#mesh.tokenOf(this.#name), pair });
-  }
-
-  /** By its certificate alone. */
-  async renew(address: string, pair: Pair): Promise<Pair> {
-    return await this.#create(address, { pair });
-  }
-
-  /** Opens its stream until the signal aborts, and receives the trust bundle. */
-  async stream(address: string, pair: Pair, signal: AbortSignal) {
-    const connection = await this.#connect(address, pair);
-    signal.addEventListener("abort", () => connection.close(), { once: true });
-    const proxy = new TestProxy(createClient(DiscoveryService, connection.transport), signal);
-    proxy.identify({ namespace: "ns1", name: `${this.#name}-1` }).subscribe(1, { kind: "trust bundle" });
-    const bundle = await proxy.trustBundle();
-    return { proxy, bundle, closed: connection.closed };
-  }
-
-  async #create(
-    address: string,
-    { token, pair }: { readonly token?: string; readonly pair?: Pair | undefined },
-  ): Promise<Pair> {
-    const key = createSvidKey();
-    const csr = formatCertificateRequest(key, parseSpiffeId(`spiffe://cluster.local/ns/ns1/sa/${this.#account}`));
-    const connection = await this.#connect(address, pair);
-    try {
-      const client = createClient(IstioCertificateService, connection.transport);
-      const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
-      const { certChain: chain } = await client.createCertificate({ csr }, { headers, timeoutMs: 10_000 });
-      return { chain, keyPem: key.export({ type: "pkcs8", format: "pem" }).toString() };
-    } finally {
-      connection.close();
-    }
-  }
-
-  async #connect(address: string, pair: Pair | undefined) {
-    const rootsPem = await this.#mesh.roots();
-    const context =
-      pair && createTlsContext({ cert: pair.chain.slice(0, -1).join(""), key: pair.keyPem, ca: rootsPem });
-    return await connectControlPlane({
-      ...{
-        address: parseControlPlaneAddress(address),
-        rootsPem,
-        clock: systemClock,
-        signal: AbortSignal.timeout(10_000),
-      },
-      ...(context && { context }),
-    });
-  }
 }

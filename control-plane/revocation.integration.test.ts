@@ -1,7 +1,7 @@
 import { X509Certificate } from "node:crypto";
 import { once } from "node:events";
 import { connect } from "node:tls";
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
 import type { RevocationTarget } from "../ca-agent/control/control-state.ts";
 import { mintRoot } from "../mesh/identity/mint-certificate-fixture.ts";
 import { formatListPem, mintRevocationList } from "../mesh/identity/mint-revocation-list-fixture.ts";
@@ -10,44 +10,23 @@ import { parseSpiffeId } from "../mesh/identity/spiffe-id.ts";
 import { Cleanup } from "../net/cleanup-fixture.ts";
 import { ask } from "../net/http-fixture.ts";
 import { until } from "../net/until-fixture.ts";
+import { addMember, outcome, type Pair, REFUSED, SERVED, untilServed } from "./calling-workload-fixture.ts";
 import {
   createClusterMesh,
   createFileMesh,
-  outcome,
-  type Pair,
-  REFUSED,
   type RevocationMesh,
   revoke,
+  startReady,
   unrevoke,
-  Workload,
 } from "./revocation-fixture.ts";
 
 const cleanup = new Cleanup();
-let end: AbortController;
-beforeEach(() => {
-  end = new AbortController();
-  cleanup.add(() => end.abort());
-});
 afterEach(() => cleanup.run());
 
 const SECONDS = { timeout: 8000 };
 
 function serialNumberOf({ chain: [leaf = ""] }: Pair): string {
   return new X509Certificate(leaf).serialNumber;
-}
-
-interface Member {
-  readonly workload: Workload;
-  readonly pair: Pair;
-}
-
-async function join(mesh: RevocationMesh, name: string, address: string): Promise<Member> {
-  mesh.addPod(name);
-  const workload = new Workload(mesh, name);
-  await until(async () => (await outcome(workload.request(address))) === "served");
-  const pair = await workload.request(address);
-  await until(async () => (await outcome(workload.renew(address, pair))) === "served");
-  return { workload, pair };
 }
 
 interface Way {
@@ -62,7 +41,7 @@ const WAYS: readonly Way[] = [
   {
     name: "by-serial",
     target: (pair) => ({ kind: "serial", serialNumber: serialNumberOf(pair) }),
-    byToken: "served",
+    byToken: SERVED,
   },
   {
     name: "by-identity",
@@ -78,16 +57,13 @@ describe.each([
 ])("what is revoked in $home", ({ create }) => {
   it("is refused and cut, also after a restart, until it is lifted; others are not", async () => {
     const mesh = await create(cleanup);
-    const plane = await mesh.start();
-    await plane.ready;
-    const kept = await join(mesh, "kept", plane.address);
+    const plane = await startReady(mesh);
+    const kept = await addMember(mesh, "kept", plane.address);
     const revoked = await Promise.all(
-      WAYS.map(async (way) => ({ ...way, ...(await join(mesh, way.name, plane.address)) })),
+      WAYS.map(async (way) => ({ ...way, ...(await addMember(mesh, way.name, plane.address)) })),
     );
-    const streams = await Promise.all(
-      revoked.map(({ workload, pair }) => workload.stream(plane.address, pair, end.signal)),
-    );
-    const other = await kept.workload.stream(plane.address, kept.pair, end.signal);
+    const streams = await Promise.all(revoked.map(({ workload, pair }) => workload.stream(plane.address, pair)));
+    const other = await kept.workload.stream(plane.address, kept.pair);
     expect(other.bundle.revocations).toBeUndefined();
     for (const { target, pair } of revoked) await revoke(mesh.store, target(pair, mesh));
 
@@ -100,32 +76,29 @@ describe.each([
     const check = async (address: string): Promise<void> => {
       for (const { workload, pair, byToken } of revoked) {
         expect(await outcome(workload.renew(address, pair))).toBe(REFUSED);
-        expect(await outcome(workload.stream(address, pair, end.signal))).toContain("is revoked");
+        expect(await outcome(workload.stream(address, pair))).toContain("is revoked");
         expect(await outcome(workload.request(address, pair))).toBe(byToken);
       }
-      expect(await outcome(kept.workload.renew(address, kept.pair))).toBe("served");
+      expect(await outcome(kept.workload.renew(address, kept.pair))).toBe(SERVED);
     };
     await check(plane.address);
-    end.abort();
-    end = new AbortController();
+    for (const { workload } of [kept, ...revoked]) workload.hangUp();
     await plane.stop();
-    const next = await mesh.start();
-    await next.ready;
-    await until(async () => (await outcome(kept.workload.renew(next.address, kept.pair))) === "served");
+    const next = await startReady(mesh);
+    await untilServed(() => kept.workload.renew(next.address, kept.pair));
     await check(next.address);
 
     for (const { target, pair } of revoked) await unrevoke(mesh.store, target(pair, mesh));
     for (const { workload, pair } of revoked) {
-      await expect.poll(() => outcome(workload.renew(next.address, pair)), SECONDS).toBe("served");
+      await expect.poll(() => outcome(workload.renew(next.address, pair)), SECONDS).toBe(SERVED);
     }
     expect((await mesh.store.read()).revocations).toEqual([]);
   });
 
   it("stays refused after an earlier backup of the list was restored, and the list has it again", async () => {
     const mesh = await create(cleanup);
-    const plane = await mesh.start();
-    await plane.ready;
-    const { workload, pair } = await join(mesh, "hello", plane.address);
+    const plane = await startReady(mesh);
+    const { workload, pair } = await addMember(mesh, "hello", plane.address);
     const [before, revoked] = ["1A2B", serialNumberOf(pair)].map(
       (serialNumber) => ({ kind: "serial", serialNumber }) as const,
     );
@@ -139,16 +112,14 @@ describe.each([
     expect(await outcome(workload.renew(plane.address, pair))).toBe(REFUSED);
     const stored = async () => (await mesh.store.read()).revocations.map(({ what }) => what);
     await expect.poll(stored, SECONDS).toEqual([before, revoked]);
-    const next = await mesh.start();
-    await next.ready;
+    const next = await startReady(mesh);
     expect(await outcome(workload.renew(next.address, pair))).toBe(REFUSED);
   });
 
   it("stays refused while the list cannot be read, and no other control plane starts on it", async () => {
     const mesh = await create(cleanup);
-    const plane = await mesh.start();
-    await plane.ready;
-    const { workload, pair } = await join(mesh, "hello", plane.address);
+    const plane = await startReady(mesh);
+    const { workload, pair } = await addMember(mesh, "hello", plane.address);
     await revoke(mesh.store, { kind: "serial", serialNumber: serialNumberOf(pair) });
     await expect.poll(() => outcome(workload.renew(plane.address, pair)), SECONDS).toBe(REFUSED);
     await mesh.damage();
@@ -175,11 +146,13 @@ describe("an operator's revocation list", () => {
 
   it("is in force beside the cacerts files, for the leaf or the authority above it; one that cannot be verified starts nothing", async () => {
     const mesh = await createFileMesh(cleanup, { signer, roots: [root] });
-    const plane = await mesh.start();
-    await plane.ready;
-    const [kept, stolen] = [await join(mesh, "kept", plane.address), await join(mesh, "stolen", plane.address)];
+    const plane = await startReady(mesh);
+    const [kept, stolen] = [
+      await addMember(mesh, "kept", plane.address),
+      await addMember(mesh, "stolen", plane.address),
+    ];
     const [stream, other] = await Promise.all(
-      [stolen, kept].map(({ workload, pair }) => workload.stream(plane.address, pair, end.signal)),
+      [stolen, kept].map(({ workload, pair }) => workload.stream(plane.address, pair)),
     );
     const leaf = serialNumberOf(stolen.pair);
     mesh.write("ca-crl.pem", listOf(signer, leaf));
@@ -189,12 +162,12 @@ describe("an operator's revocation list", () => {
     ]);
     await stream?.closed;
     expect(await outcome(stolen.workload.renew(plane.address, stolen.pair))).toBe(REFUSED);
-    expect(await outcome(stolen.workload.request(plane.address, stolen.pair))).toBe("served");
-    expect(await outcome(kept.workload.renew(plane.address, kept.pair))).toBe("served");
+    expect(await outcome(stolen.workload.request(plane.address, stolen.pair))).toBe(SERVED);
+    expect(await outcome(kept.workload.renew(plane.address, kept.pair))).toBe(SERVED);
 
     mesh.write("ca-crl.pem", listOf(signer, leaf) + listOf(root, signer.certificate.serialNumber));
     await other?.closed;
-    expect(await outcome(kept.workload.stream(plane.address, kept.pair, end.signal))).toContain("is revoked");
+    expect(await outcome(kept.workload.stream(plane.address, kept.pair))).toContain("is revoked");
 
     mesh.write("ca-crl.pem", listOf(mintRoot(), leaf));
     await plane.log.seen("the revocation lists are refused; the last ones stay in force");
@@ -207,8 +180,7 @@ describe("an operator's revocation list", () => {
 
 it("a control plane whose own certificate is revoked has another one at once, so that proxies can come back", async () => {
   const mesh = await createFileMesh(cleanup);
-  const { address, ready } = await mesh.start();
-  await ready;
+  const { address } = await startReady(mesh);
   const serving = async (): Promise<string> => {
     const [host, port] = address.split(":");
     const client = connect({ host, port: Number(port), rejectUnauthorized: false, ALPNProtocols: ["h2"] });
