@@ -1,6 +1,7 @@
 import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
+import { LongestFirst } from "./scripts/longest-first.ts";
 
 /** Of compiled modules, for the test processes and the programs that they start; kept between two runs. */
 process.env["NODE_COMPILE_CACHE"] ??= fileURLToPath(new URL("node_modules/.cache/compiled-modules", import.meta.url));
@@ -18,6 +19,7 @@ export default defineConfig({
     // Node runs the sources as they are, as in production. Nothing is mocked, so nothing has to be transformed.
     experimental: { viteModuleRunner: false, nodeLoader: false },
     maxWorkers: MAX_WORKERS,
+    sequence: { sequencer: LongestFirst },
     setupFiles: [fileURLToPath(new URL("scripts/note-test-process.ts", import.meta.url))],
     // A condition that is true in milliseconds may need seconds on a busy machine.
     expect: { poll: { interval: 20, timeout: 10_000 } },
