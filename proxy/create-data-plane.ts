@@ -14,6 +14,7 @@ import { createCapturedCapacity } from "./connections/tracked-connection.ts";
 import type { UpstreamDialer } from "./connections/upstream-dialer.ts";
 import { RequestAuthenticator } from "./http/authentication/request-authenticator.ts";
 import { compiledPolicies } from "./http/authorization/compiled-policies.ts";
+import type { Deadlines } from "./http/deadlines.ts";
 import { createHttpContext, type DrainSignals, type HttpContext } from "./http/http-context.ts";
 import type { HttpTimeLimits } from "./http/http-limits.ts";
 import type { Http1Limits } from "./http1/http1-limits.ts";
@@ -57,6 +58,8 @@ export interface DataPlaneOptions {
   /** @default HTTP1_LIMITS */
   readonly messageLimits?: Partial<Http1Limits> | undefined;
   readonly dialerLimits?: DialerLimits;
+  /** The time limits of a sidecar's HTTP connections. @default one that checks each half second */
+  readonly deadlines?: Deadlines;
 }
 
 /** A sidecar's limits. */

@@ -4,6 +4,7 @@ import { RecordingLogger } from "../mesh/recording-logger-fixture.ts";
 import { systemClock } from "../mesh/runtime.ts";
 import type { ConnectionObserver, RefusedConnection } from "./connections/connection-observer.ts";
 import { createDataPlane, type DataPlaneOptions } from "./create-data-plane.ts";
+import { Deadlines } from "./http/deadlines.ts";
 import type { HttpContext } from "./http/http-context.ts";
 import type { HttpTimeLimits } from "./http/http-limits.ts";
 import type { InboundLimits } from "./inbound/inbound-arrival.ts";
@@ -98,12 +99,13 @@ export function createPlane(
   options: Partial<DataPlaneOptions>,
   http?: HttpSideOptions,
 ) {
+  const { clock = systemClock } = options;
   const recorder = createRecorder();
   const { meter, requests: counted, calls, messages } = createRecordingMeter();
   const logged: AccessLogEntry[] = [];
   const verdicts: AuthorizationVerdict[] = [];
   const plane = createDataPlane({
-    clock: systemClock,
+    clock,
     random: () => 0,
     log: new RecordingLogger(),
     secureContexts,
@@ -112,6 +114,8 @@ export function createPlane(
     accessLog: { write: (entry) => void logged.push(entry) },
     discovery: { watch: () => ({ close: () => undefined }) },
     httpLimits: http?.limits ?? {},
+    // Checked often: many tests end when the last connection has.
+    deadlines: new Deadlines(clock, 20),
     ...options,
   });
   return { plane, recorder, counted, calls, messages, logged, verdicts };

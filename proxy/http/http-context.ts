@@ -43,6 +43,8 @@ export interface HttpContextOptions {
   /** @default HTTP1_LIMITS */
   readonly messageLimits?: Partial<Http1Limits> | undefined;
   readonly random: Random;
+  /** The time limits of connections. @default one that checks each half second */
+  readonly deadlines?: Deadlines;
   /** @default never */
   readonly drain?: DrainSignals | undefined;
 }
@@ -60,7 +62,7 @@ export function createHttpContext(options: HttpContextOptions): HttpContext {
     limitLog: createLogLimiter(clock, LOG_LINES_PER_SECOND),
     meters,
     accessLog,
-    deadlines: new Deadlines(clock),
+    deadlines: options.deadlines ?? new Deadlines(clock),
     idleQuota: new IdleQuota(options.maxIdleUpstream ?? Number.POSITIVE_INFINITY),
     limits: { ...HTTP_TIME_LIMITS, ...options.limits },
     messageLimits: { ...HTTP1_LIMITS, ...options.messageLimits },
