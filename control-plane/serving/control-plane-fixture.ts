@@ -67,7 +67,7 @@ export interface ControlPlaneFixture {
   /** A metric's current value, by its name and labels as exposed; 0 if there is none. */
   metric(name: string): Promise<number>;
   token(expires?: string): Promise<string>;
-  /** A request made by openssl; the arguments choose the key. */
+  /** A request made by openssl; the arguments choose another key than the fixture's own. */
   csr(...keyArgs: readonly string[]): string;
   /** Calls CreateCertificate with a client that has only Istio's protocol and the root. */
   ask(request: Ask): Promise<readonly string[]>;
@@ -112,7 +112,12 @@ export async function startControlPlaneFixture(options: FixtureOptions = {}): Pr
     limits: { closeGraceMs: 200, untrustedGraceMs: 200, closeSpreadMs: 0, ...options.limits },
   });
   const trusting = { ca: authority.roots().join(""), servername: "localhost" };
-  const csr = (...keyArgs: readonly string[]): string => createCsr(folder, keyArgs);
+  let ownCsr: string | undefined;
+  const csr = (...keyArgs: readonly string[]): string => {
+    if (keyArgs.length > 0) return createCsr(join(folder, "other-key.pem"), keyArgs);
+    ownCsr ??= createCsr(join(folder, "key.pem"), P256);
+    return ownCsr;
+  };
   const fixture: ControlPlaneFixture = {
     server,
     authority,
@@ -171,8 +176,8 @@ async function askForCertificate(request: Ask, port: number, ca: string): Promis
   return (await client.createCertificate(message, { headers, timeoutMs: 10_000 })).certChain;
 }
 
-function createCsr(folder: string, keyArgs: readonly string[]): string {
-  const key = ["-keyout", join(folder, "key.pem"), ...(keyArgs.length === 0 ? P256 : keyArgs)];
+function createCsr(keyFile: string, keyArgs: readonly string[]): string {
+  const key = ["-keyout", keyFile, ...keyArgs];
   const options = ["req", "-new", "-nodes", "-subj", "/CN=x", ...key];
   return execFileSync("openssl", options, { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
 }

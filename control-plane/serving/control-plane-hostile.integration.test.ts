@@ -154,9 +154,9 @@ it.each([
   expect(error.rawMessage).toContain(says);
 });
 
-it("2,000 idle connections displace each other", async () => {
+it("600 idle connections displace each other", async () => {
   const idle: Socket[] = [];
-  for (let batch = 0; batch < 20; batch += 1)
+  for (let batch = 0; batch < 6; batch += 1)
     idle.push(...(await Promise.all(Array.from({ length: 100 }, () => dial()))));
   await Promise.all(idle.slice(0, -MAX_UNVERIFIED).map(closing));
   expect((await fixture.ask({ bearer: await fixture.token() })).length).toBeGreaterThan(1);

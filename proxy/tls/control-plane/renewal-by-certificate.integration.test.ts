@@ -1,8 +1,9 @@
 import { rm, writeFile } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { FakeClock } from "../../../mesh/fake-clock-fixture.ts";
 import { parseTrustDomain } from "../../../mesh/identity/spiffe-id.ts";
-import { systemClock } from "../../../mesh/runtime.ts";
+import { type Clock, systemClock } from "../../../mesh/runtime.ts";
 import { createSvidKey, formatCertificateRequest } from "../csr.ts";
 import { svidFromIssued } from "../issued-certificate.ts";
 import { createSecureContextSource } from "../secure-context-source.ts";
@@ -24,14 +25,20 @@ afterEach(async () => {
   await plane.dispose();
 });
 
-type Limits = { readonly timeoutMs?: number; readonly responseTimeoutMs?: number };
+interface ClientOptions {
+  readonly timeoutMs?: number;
+  readonly responseTimeoutMs?: number;
+  readonly lifetimeMs?: number;
+  /** @default the system's */
+  readonly clock?: Clock;
+}
 
 /** A client, and the own certificate that it got with its token. */
-async function startClient({ lifetimeMs, ...limits }: Limits & { readonly lifetimeMs?: number } = {}) {
+async function startClient({ lifetimeMs, clock = systemClock, ...limits }: ClientOptions = {}) {
   const roots = parseCertificates(plane.authority.roots().join(""), "the root");
-  const source = createSecureContextSource({ trust: { roots, trustDomains }, clock: systemClock });
+  const source = createSecureContextSource({ trust: { roots, trustDomains }, clock });
   const request = createCertificateClient({
-    ...{ address: plane.address, rootCertificateFile: plane.rootFile, tokenFile: plane.tokenFile, clock: systemClock },
+    ...{ address: plane.address, rootCertificateFile: plane.rootFile, tokenFile: plane.tokenFile, clock },
     ...limits,
     ...(lifetimeMs !== undefined && { lifetimeMs }),
     contextTrusting: (rootsPem) => source.contextTrusting(rootsPem),
@@ -39,7 +46,7 @@ async function startClient({ lifetimeMs, ...limits }: Limits & { readonly lifeti
   const ask = async (): Promise<void> => {
     const { chain } = await request(csrPem, signal);
     const trust = { roots, trustDomains };
-    source.setSvid(svidFromIssued({ chain, privateKey: key, identity: HELLO, trust, nowMs: Date.now() }));
+    source.setSvid(svidFromIssued({ chain, privateKey: key, identity: HELLO, trust, nowMs: clock.now() }));
   };
   await ask();
   return { source, ask };
@@ -93,9 +100,14 @@ describe("renewal without a usable token", () => {
   });
 
   it("is impossible with an expired certificate: the token is the only proof", async () => {
-    const { source, ask } = await startClient({ lifetimeMs: 1000 });
+    await plane.dispose();
+    const clock = new FakeClock(Date.now());
+    plane = await ControlPlaneFixture.start({ clock });
+    const { source, ask } = await startClient({ lifetimeMs: 60_000, clock });
     await writeFile(plane.tokenFile, "expired-token");
-    while (source.current() !== undefined) await delay(50);
+    expect(source.current()).toBeDefined();
+    await clock.advance(61_000);
+    expect(source.current()).toBeUndefined();
     for (let attempt = 0; attempt < 3; attempt += 1) await expect(ask()).rejects.toThrow(/unauthenticated/);
     expect(plane.tokens.slice(1)).toEqual(["expired-token", "expired-token", "expired-token"]);
     await writeFile(plane.tokenFile, "good-token-2");
