@@ -39,12 +39,12 @@ export function createInjectorMetrics(clock: Clock): InjectorMetrics {
     validated: (outcome) => validations[outcome].inc(),
     scrapes: createScrapes({ source: createMetricsSource({ registry }), clock }),
     start: () => {
-      const startMs = clock.now();
+      const startMs = clock.monotonicMs();
       requests.inc();
       return {
         finish: (outcome) => {
           results[outcome].inc();
-          duration.observe(Math.max(0, clock.now() - startMs) / 1000);
+          duration.observe((clock.monotonicMs() - startMs) / 1000);
         },
       };
     },

@@ -104,7 +104,7 @@ class FolderSource implements ConfigSource {
   /** A scan that is already scheduled earlier stays: a stream of events must not postpone it forever. */
   #scheduleScan(delayMs: number): void {
     if (this.#signal.aborted) return;
-    const dueMs = this.#clock.now() + delayMs;
+    const dueMs = this.#clock.monotonicMs() + delayMs;
     if (this.#timer !== undefined && this.#timer.dueMs <= dueMs) return;
     this.#timer?.timer.cancel();
     const timer = this.#clock.setTimeout(() => {

@@ -39,6 +39,7 @@ function bearer(token: string): AuthenticatedRequest {
 function setup(options: { rules?: readonly TokenRule[]; queue?: VerificationQueue } = {}) {
   let rules = options.rules ?? [testTokenRule({ jwks: keySetOf(KEY) })];
   let nowMs = NOW_MS;
+  let elapsedMs = 0;
   const counts: Record<string, number> = {};
   const count = (name: string) => (): void => {
     counts[name] = (counts[name] ?? 0) + 1;
@@ -51,7 +52,7 @@ function setup(options: { rules?: readonly TokenRule[]; queue?: VerificationQueu
   };
   const authenticator = new RequestAuthenticator({
     rules: () => rules,
-    clock: { now: () => nowMs, monotonicMs: () => 0, setTimeout: () => ({ cancel: () => undefined }) },
+    clock: { now: () => nowMs, monotonicMs: () => elapsedMs, setTimeout: () => ({ cancel: () => undefined }) },
     meter: {
       allowed: count("allowed"),
       denied: count("denied"),
@@ -73,6 +74,10 @@ function setup(options: { rules?: readonly TokenRule[]; queue?: VerificationQueu
     },
     pass: (ms: number) => {
       nowMs += ms;
+      elapsedMs += ms;
+    },
+    setClockBack: (ms: number) => {
+      nowMs -= ms;
     },
   };
 }
@@ -385,12 +390,13 @@ describe("a verification", () => {
     expect(replyOf(authenticateNow(authenticate(request)))).toBe("401 Jwt is expired");
   });
 
-  it("that failed is remembered only for a while", async () => {
-    const { authenticate, verified, pass } = setup();
+  it("that failed is remembered only for a while, also when the wall clock is set back", async () => {
+    const { authenticate, verified, pass, setClockBack } = setup();
     const request = bearer(`${signToken(KEY).slice(0, -4)}AAAA`);
     await authenticate(request);
     expect(replyOf(authenticateNow(authenticate(request)))).toBe("401 Jwt verification fails");
     expect(verified).toHaveLength(1);
+    setClockBack(3_600_000);
     pass(10_001);
     await authenticate(request);
     expect(verified).toHaveLength(2);

@@ -51,7 +51,7 @@ export interface TokenVerifierDeps {
 /** Weights are characters of tokens: their claims use a few times as many bytes. */
 const ACCEPTED_LIMITS = { maxEntries: 1000, maxWeight: 1_000_000 };
 const FAILED_LIMITS = { maxEntries: 1000, maxWeight: 1000 };
-/** How long a wrong signature is remembered, for a client that goes on with it. */
+/** How long a wrong signature is remembered, for a client that goes on with it; by the monotonic clock. */
 const FAILED_MS = 10_000;
 
 /**
@@ -90,15 +90,15 @@ export class TokenVerifier {
   }
 
   #recall(key: string): TokenOutcome | undefined {
-    const nowMs = this.#deps.clock.now();
+    const { clock } = this.#deps;
     const accepted = this.#accepted.get(key);
-    if (accepted !== undefined && nowMs <= accepted.validUntilMs) return accepted;
+    if (accepted !== undefined && clock.now() <= accepted.validUntilMs) return accepted;
     if (accepted !== undefined) {
       this.#accepted.delete(key);
       return refused("expired");
     }
     const failed = this.#failed.get(key);
-    return failed !== undefined && nowMs < failed.untilMs ? refused("bad_signature") : undefined;
+    return failed !== undefined && clock.monotonicMs() < failed.untilMs ? refused("bad_signature") : undefined;
   }
 
   async #verifyAndKeep(key: string, token: UnverifiedToken, work: Work): Promise<TokenOutcome> {
@@ -106,7 +106,7 @@ export class TokenVerifier {
       const outcome = await this.#deps.queue.run(work.client, () => this.#findKey(token, work.candidates));
       if (outcome === undefined) return refused("overloaded");
       if (outcome.kind === "accepted") this.#accepted.set(key, outcome, token.text.length);
-      else this.#failed.set(key, { untilMs: this.#deps.clock.now() + FAILED_MS }, 1);
+      else this.#failed.set(key, { untilMs: this.#deps.clock.monotonicMs() + FAILED_MS }, 1);
       return outcome;
     } finally {
       this.#pending.delete(key);
