@@ -160,7 +160,7 @@ async function startServers(input: ServersInput) {
       return material === undefined ? undefined : describeCertificates(material, clock.now());
     },
     destinations: () => plane.destinations.list().map(describeDestination),
-    connections: () => plane.registry.list().map((connection) => describeConnection(connection, clock.now())),
+    connections: () => plane.registry.list().map((connection) => describeConnection(connection, clock.monotonicMs())),
     policies: () => {
       const applied = input.policies();
       return applied === undefined ? undefined : describePolicies(applied, metrics.verdictTotals);

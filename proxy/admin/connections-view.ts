@@ -41,7 +41,7 @@ export interface DestinationView {
   readonly endpoints?: readonly { readonly address: string; readonly mutual_tls: boolean; readonly pod: string }[];
 }
 
-/** Describes an open connection. */
+/** Describes an open connection. @param nowMs by the monotonic clock, as `openedAtMs` */
 export function describeConnection(connection: OpenConnection, nowMs: number): ConnectionView {
   const { peer } = connection;
   const bytes = connection.bytes();

@@ -26,6 +26,7 @@ export interface OpenConnection {
   readonly peer: VerifiedPeer | undefined;
   /** The rule that allowed it: the mode's rule inbound, the TLS rule outbound. */
   readonly rule: string;
+  /** By the monotonic clock: a wall clock that is set does not change how long a connection has been open. */
   readonly openedAtMs: number;
   readonly relay: Relay;
   /** Why the proxy has cut it; `undefined`: it has not. */

@@ -53,7 +53,7 @@ export function observeConnections(options: ObserveOptions): ConnectionObserver 
       const { authorization } = parties;
       const end = (flags: ResponseFlags, details: string): void => {
         meter.close(flags);
-        options.accessLog?.write({ ...streamEntry(connection, options.clock.now()), flags, details, authorization });
+        options.accessLog?.write({ ...streamEntry(connection, options.clock), flags, details, authorization });
       };
       return {
         closed: (how) => end(FLAGS[how], connection.cutReason ?? ""),
@@ -108,15 +108,16 @@ function factsOf(connection: OpenConnection, parties: ConnectionParties, own: Sp
 
 function streamEntry(
   connection: OpenConnection,
-  nowMs: number,
+  clock: Clock,
 ): Omit<AccessLogEntry, "flags" | "details" | "authorization"> {
-  const { direction, openedAtMs } = connection;
+  const { direction } = connection;
+  const durationMs = clock.monotonicMs() - connection.openedAtMs;
   const { sent, received } = connection.bytes();
   return {
     kind: "stream",
     direction,
-    startedAtMs: openedAtMs,
-    durationMs: Math.max(0, nowMs - openedAtMs),
+    startedAtMs: clock.now() - durationMs,
+    durationMs,
     method: "",
     path: "",
     authority: "",

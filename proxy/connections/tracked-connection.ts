@@ -15,6 +15,7 @@ export interface AcceptedConnection {
   /** `ip:port`. */
   readonly client: string;
   readonly destination: OpenConnection["destination"];
+  /** By the monotonic clock. */
   readonly openedAtMs: number;
   /** `INBOUND_POLICY`, or the key of the destination. */
   readonly policyKey: string;

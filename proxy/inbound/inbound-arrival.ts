@@ -58,7 +58,7 @@ export function acceptConnection(captured: CapturedConnection, options: InboundO
   const { socket, destination } = captured;
   const { clock, caps, limits } = options;
   const client = formatClient(socket);
-  const opened = { openedAtMs: clock.now(), policyKey: INBOUND_POLICY };
+  const opened = { openedAtMs: clock.monotonicMs(), policyKey: INBOUND_POLICY };
   const accepted = { direction: "inbound", socket, client, destination, ...opened } as const;
   const connection = new TrackedConnection(accepted, options);
   const sourceIp = plainAddress(socket);

@@ -57,7 +57,7 @@ function acceptConnection(captured: CapturedConnection, options: OutboundOptions
       socket,
       client: formatClient(socket),
       destination,
-      openedAtMs: options.clock.now(),
+      openedAtMs: options.clock.monotonicMs(),
       policyKey: keyOfAddress(destination),
     },
     options,

@@ -41,7 +41,7 @@ export function trackUpstream(dialed: DialedConnection, options: TrackUpstreamOp
   const { clock, client, destination: resolved } = options;
   const destination = { ip: endpoint.ip, port: endpoint.port };
   const connection = new TrackedConnection(
-    { direction: "outbound", socket, client, destination, openedAtMs: clock.now(), policyKey: resolved.key },
+    { direction: "outbound", socket, client, destination, openedAtMs: clock.monotonicMs(), policyKey: resolved.key },
     options,
   );
   connection.carry(dialedTerms(dialed, resolved.current), () => ({
