@@ -15,13 +15,19 @@ export interface PathSidecar {
   readonly clock?: Clock;
 }
 
+export interface PathServers {
+  readonly ports: readonly number[];
+  readonly identities: readonly SpiffeId[];
+  /** So often the client's sidecar closes its idle connections: the next requests need a handshake. @default 120 */
+  readonly closeIdleMs?: number;
+}
+
 export interface ServingSidecar {
   readonly port: number;
   /** As SIGKILL: its connections and its listener end in this moment. */
   kill(): Promise<void>;
 }
 
-/** Between two rounds in which the client's sidecar closes its idle connections, so that the next requests need a handshake. */
 const CLOSE_IDLE_MS = 120;
 
 /** A sidecar under STRICT in front of an HTTP application. @param presentPort of one that was killed. @default a free one */
@@ -46,14 +52,14 @@ export async function startServingSidecar(
 export async function startClientSidecar(
   cleanup: Cleanup,
   { source, clock = systemClock }: PathSidecar,
-  servers: { readonly ports: readonly number[]; readonly identities: readonly SpiffeId[] },
+  { closeIdleMs = CLOSE_IDLE_MS, ...servers }: PathServers,
 ): Promise<number> {
   const destination = meshDestination(servers.ports, {
     identities: servers.identities,
     overrides: { protocol: "http" },
   });
   const outbound = await startOutboundSide(cleanup, { destination, secureContexts: source, clock });
-  const timer = setInterval(() => outbound.closeIdle(), CLOSE_IDLE_MS);
+  const timer = setInterval(() => outbound.closeIdle(), closeIdleMs);
   cleanup.add(() => clearInterval(timer));
   return outbound.port;
 }
