@@ -1,6 +1,6 @@
 /** For tests: a cluster with a mesh behind a real API server, and the command line that asks it. */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:http";
+import { createServer, type Server } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { forwardPods } from "../../kubernetes/pod-port/kubelet-fixture.ts";
@@ -48,6 +48,11 @@ export async function startCliCluster(cleanup: Cleanup, options: TestApiServerOp
 /** Serves a page under every path on loopback. Returns the port. */
 export async function servePages(cleanup: Cleanup, page: () => unknown): Promise<number> {
   const server = createServer((_request, response) => response.end(JSON.stringify(page())));
+  return await listenUntilEnd(cleanup, server);
+}
+
+/** Listens on loopback until the end of the test. Returns the port. */
+export async function listenUntilEnd(cleanup: Cleanup, server: Server): Promise<number> {
   cleanup.add(() => {
     server.close();
     server.closeAllConnections();

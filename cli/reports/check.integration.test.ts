@@ -5,9 +5,8 @@ import { parseInstallValues } from "../../install/values/parse-values.ts";
 import { KINDS } from "../../kubernetes/kinds.ts";
 import { mintLeaf, mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
-import { listen } from "../../net/listen.ts";
 import { withBundle } from "../../operator/checks/healthy-cluster-fixture.ts";
-import { type CliCluster, meshedNamespace, startCliCluster } from "../cluster/cluster-fixture.ts";
+import { type CliCluster, listenUntilEnd, meshedNamespace, startCliCluster } from "../cluster/cluster-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
@@ -35,14 +34,7 @@ async function startWebhook(container: string): Promise<number> {
       response.end(JSON.stringify({ apiVersion, kind, response: answer }));
     });
   });
-  cleanup.add(() => {
-    server.close();
-    server.closeAllConnections();
-  });
-  const onError = (error: Error): void => {
-    throw error;
-  };
-  return await listen(server, { port: 0, host: "127.0.0.1", onError });
+  return await listenUntilEnd(cleanup, server);
 }
 
 /** A namespace whose pods get a sidecar of this revision. */

@@ -3,7 +3,7 @@ import { settlePromises } from "../../mesh/fake-clock-fixture.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
 import { KINDS } from "../kinds.ts";
 import { KubernetesApiError } from "../kubernetes-api-error.ts";
-import { podNamed, ReflectorHarness } from "./reflector-fixture.ts";
+import { podNamed, ReflectorHarness, refuse } from "./reflector-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
@@ -12,15 +12,7 @@ const { pods } = KINDS;
 const away = (): never => {
   throw new KubernetesApiError("api_unreachable", "connection refused");
 };
-const refuse = (status: number, reason: string) => (): never => {
-  throw new KubernetesApiError("api_refused", `${status} ${reason}`, { status, reason });
-};
-
-function harnessWith(...names: readonly string[]): ReflectorHarness {
-  const harness = new ReflectorHarness(cleanup);
-  for (const name of names) harness.cluster.create(pods, podNamed(name));
-  return harness;
-}
+const harnessWith = (...names: readonly string[]) => ReflectorHarness.with(cleanup, names);
 
 describe("while the API is away, a reflector", () => {
   it("keeps the last state, says since when and why, and catches up afterwards", async () => {

@@ -4,6 +4,7 @@ import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import type { Cleanup } from "../../net/cleanup-fixture.ts";
 import { KINDS } from "../kinds.ts";
 import type { ApiKind, KubernetesObject } from "../kubernetes-api.ts";
+import { KubernetesApiError } from "../kubernetes-api-error.ts";
 import { InProcessApi, type InProcessCall } from "../test-server/in-process-api.ts";
 import { TestCluster } from "../test-server/test-cluster.ts";
 import type { OpenWatch } from "../test-server/watch-feed.ts";
@@ -13,6 +14,13 @@ import type { ReflectorStatus } from "./reflector-status.ts";
 
 export function podNamed(name: string, labels: Readonly<Record<string, string>> = {}): KubernetesObject {
   return { apiVersion: "v1", kind: "Pod", metadata: { name, namespace: "default", labels } };
+}
+
+/** What an API server does that refuses a call. */
+export function refuse(status: number, reason: string): () => never {
+  return () => {
+    throw new KubernetesApiError("api_refused", `${status} ${reason}`, { status, reason });
+  };
 }
 
 /** A reflector of pods and everything around it. */
@@ -39,6 +47,13 @@ export class ReflectorHarness {
 
   constructor(cleanup: Cleanup) {
     this.#cleanup = cleanup;
+  }
+
+  /** With pods of these names in the cluster. */
+  static with(cleanup: Cleanup, pods: readonly string[]): ReflectorHarness {
+    const harness = new ReflectorHarness(cleanup);
+    for (const name of pods) harness.cluster.create(KINDS.pods, podNamed(name));
+    return harness;
   }
 
   /** Starts, and lets what needs no time happen. */

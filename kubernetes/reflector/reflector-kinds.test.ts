@@ -2,22 +2,12 @@ import { afterEach, describe, expect, it } from "vitest";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
 import { KINDS } from "../kinds.ts";
 import type { ApiKind, KubernetesObject } from "../kubernetes-api.ts";
-import { KubernetesApiError } from "../kubernetes-api-error.ts";
-import { podNamed, ReflectorHarness } from "./reflector-fixture.ts";
+import { ReflectorHarness, refuse } from "./reflector-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
 
-const { pods } = KINDS;
-const refuse = (status: number, reason: string) => (): never => {
-  throw new KubernetesApiError("api_refused", `${status} ${reason}`, { status, reason });
-};
-
-function harnessWith(...names: readonly string[]): ReflectorHarness {
-  const harness = new ReflectorHarness(cleanup);
-  for (const name of names) harness.cluster.create(pods, podNamed(name));
-  return harness;
-}
+const harnessWith = (...names: readonly string[]) => ReflectorHarness.with(cleanup, names);
 
 describe("a kind whose CRD", () => {
   const RULES: ApiKind = {

@@ -1,28 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { chooseEndpoint, type EndpointState, penaltyMs } from "./endpoint-state.ts";
-import { EndpointTraffic } from "./endpoint-traffic.ts";
+import { chooseEndpoint, createEndpointState, type EndpointState, penaltyMs } from "./endpoint-state.ts";
 
 const NOW_MS = 10_000;
 const SAMPLE = 16;
 
 function endpoint(key: string, state: Partial<EndpointState> = {}): EndpointState {
-  return {
-    key,
-    ip: key,
-    port: 80,
-    mutualTls: false,
-    shared: undefined,
-    http1UntilMs: 0,
-    available: [],
-    active: 0,
-    traffic: new EndpointTraffic(),
-    failures: 0,
-    avoidedUntilMs: 0,
-    endedMs: Number.NEGATIVE_INFINITY,
-    isRemoved: false,
-    ...state,
-  };
+  return { ...createEndpointState({ ip: key, port: 80, mutualTls: false }), key, ...state };
 }
 
 const AVOIDED = { failures: 1, avoidedUntilMs: NOW_MS + 1 };
