@@ -10,6 +10,7 @@ import { createLogLimiter } from "../net/log-limiter.ts";
 import { countSockets, startMemoryRelease } from "../net/memory-release.ts";
 import { startFederation } from "./federation/start-federation.ts";
 import { createIssuing } from "./identity/create-issuing.ts";
+import { createTagLookup } from "./identity/known-pods.ts";
 import { describeRefusals, type Identity, type IdentityOptions, startIdentity } from "./identity/start-identity.ts";
 import { startRevocations } from "./identity/start-revocations.ts";
 import { type Rotation, type RotationTuning, startRotation } from "./rotation/start-rotation.ts";
@@ -166,12 +167,14 @@ async function startParts(options: ControlPlaneOptions, deps: PartsDeps): Promis
   const keySets = startKeySets({ config: source, allowsLocal, ...deps });
   const discovery = startDiscovery({ source, trust, settings, keySets, clock, log, limitLog, shutdown: signal });
   state.proxies = discovery.status;
+  const hasTag = createTagLookup(identity.tagPod);
   const issuing = createIssuing(options, { ...identity, pods, revocations, ...deps, limitLog });
   const server = await startControlPlaneServer({
     port: options.port,
     authority,
     trustDomains,
     revocations,
+    ...(pods && { hasPod: (caller, tag) => hasTag(pods.current(), caller, tag) }),
     dnsNames: options.dnsNames,
     routes: (router) => {
       registerIssuingService(router, issuing);

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "vitest";
+import { tagOfPodName } from "../../mesh/identity/pod-tag.ts";
 import { parseSpiffeId } from "../../mesh/identity/spiffe-id.ts";
 import { createTestSet, testPod } from "../../mesh/resources/resource-set-fixture.ts";
-import { findPodNamed, findPodsAt } from "./known-pods.ts";
+import { createTagLookup, findPodNamed, findPodsAt } from "./known-pods.ts";
 
 const HELLO = parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/hello");
 const set = createTestSet(
@@ -29,6 +30,21 @@ describe("an address", () => {
   ])("$name is that of $expected pods of the account", ({ address, expected }) => {
     expect(findPodsAt(set, HELLO, address)).toHaveLength(expected);
   });
+});
+
+it.each([
+  { name: "of a pod of the account", pod: "hello-1", expected: true },
+  { name: "of a pod that drains", pod: "hello-6", expected: true },
+  { name: "of a pod that has ended", pod: "hello-3", expected: false },
+  { name: "of another account's pod", pod: "world-1", expected: false },
+  { name: "of the account's name in another namespace", pod: "hello-5", expected: false },
+  { name: "of no pod", pod: "gone", expected: false },
+])("a tag $name is known: $expected", ({ pod, expected }) => {
+  const isKnown = createTagLookup(tagOfPodName);
+  const namespace = pod === "hello-5" ? "ns2" : "ns1";
+  for (let count = 0; count < 2; count += 1) {
+    expect(isKnown(set, HELLO, tagOfPodName({ namespace, name: pod }))).toBe(expected);
+  }
 });
 
 it("a pod of a name is found with its uid, or it is known that there is none", () => {

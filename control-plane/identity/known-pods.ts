@@ -1,4 +1,5 @@
-import type { PodName } from "../../ca-agent/revocation/pod-name.ts";
+import type { PodName, TagPod } from "../../ca-agent/revocation/pod-name.ts";
+import type { PodTag } from "../../mesh/identity/pod-tag.ts";
 import { type SpiffeId, spiffeIdParts } from "../../mesh/identity/spiffe-id.ts";
 import { podAddresses } from "../../mesh/resources/fields/pod-addresses.ts";
 import { formatResourceKey } from "../../mesh/resources/fields/resource-names.ts";
@@ -10,16 +11,29 @@ import type { ResourceSet } from "../../mesh/resources/resource-set.ts";
  * address of their node.
  */
 export function findPodsAt(set: ResourceSet, identity: SpiffeId, address: string): readonly PodName[] {
-  const { namespace, serviceAccount } = spiffeIdParts(identity);
-  return (set.index.podsByNamespace.get(namespace) ?? [])
-    .filter(
-      (pod) =>
-        pod.spec.serviceAccountName === serviceAccount &&
-        pod.status.phase !== "Succeeded" &&
-        pod.status.phase !== "Failed" &&
-        podAddresses(pod).includes(address),
-    )
+  return podsIn(set, identity)
+    .filter((pod) => isOf(pod, identity) && podAddresses(pod).includes(address))
     .map(nameOf);
+}
+
+/** A function that finds whether one of the pods with an identity that have not ended has a tag. It hashes each pod once. */
+export function createTagLookup(tagPod: TagPod): (set: ResourceSet, identity: SpiffeId, tag: PodTag) => boolean {
+  const tags = new WeakMap<Pod, PodTag>();
+  const tagOf = (pod: Pod): PodTag => {
+    const tag = tags.get(pod) ?? tagPod(nameOf(pod));
+    tags.set(pod, tag);
+    return tag;
+  };
+  return (set, identity, tag) => podsIn(set, identity).some((pod) => tagOf(pod) === tag && isOf(pod, identity));
+}
+
+function podsIn(set: ResourceSet, identity: SpiffeId): readonly Pod[] {
+  return set.index.podsByNamespace.get(spiffeIdParts(identity).namespace) ?? [];
+}
+
+function isOf({ spec, status: { phase } }: Pod, identity: SpiffeId): boolean {
+  const { serviceAccount } = spiffeIdParts(identity);
+  return spec.serviceAccountName === serviceAccount && phase !== "Succeeded" && phase !== "Failed";
 }
 
 /** A function that finds the pod of a name. @param set undefined: it is not known which pods there are */

@@ -27,7 +27,11 @@ import { type Clock, type LogLimiter, systemClock } from "../../mesh/runtime.ts"
 import { fixedSettings } from "../settings/live-settings.ts";
 import type { ControlPlaneLimits } from "./control-plane-limits.ts";
 import { createControlPlaneMetrics } from "./control-plane-metrics.ts";
-import { type ControlPlaneServer, startControlPlaneServer } from "./control-plane-server.ts";
+import {
+  type ControlPlaneServer,
+  type ControlPlaneServerOptions,
+  startControlPlaneServer,
+} from "./control-plane-server.ts";
 
 export interface FixtureOptions {
   readonly limits?: Partial<ControlPlaneLimits>;
@@ -35,6 +39,8 @@ export interface FixtureOptions {
   readonly routes?: (router: ConnectRouter) => void;
   /** @default every line is written */
   readonly limitLog?: LogLimiter;
+  /** @default each is */
+  readonly hasPod?: ControlPlaneServerOptions["hasPod"];
   /** @default the machine's */
   readonly clock?: Clock;
   /** @default a new self-signed one */
@@ -103,6 +109,7 @@ export async function startControlPlaneFixture(options: FixtureOptions = {}): Pr
     authority,
     dnsNames: ["istiod.istio-system.svc", "localhost"],
     trustDomains: [TRUST_DOMAIN],
+    ...(options.hasPod && { hasPod: options.hasPod }),
     routes: options.routes ?? ((router) => registerIssuingService(router, issuing)),
     clock,
     log,

@@ -14,10 +14,10 @@ import { setServerContext, type TlsMaterial } from "../../net/tls/tls-contexts.t
 import { createControlPlaneConnections } from "./control-plane-connections.ts";
 import { type ControlPlaneLimits, DEFAULT_LIMITS, limitByDescriptors } from "./control-plane-limits.ts";
 import type { ControlPlaneMetrics } from "./control-plane-metrics.ts";
-import { judgePeer } from "./judge-peer.ts";
+import { judgePeer, type PeerRules } from "./judge-peer.ts";
 import { type ServeCallsOptions, type ServedCalls, serveCalls } from "./serve-calls.ts";
 
-export interface ControlPlaneServerOptions extends ServeCallsOptions {
+export interface ControlPlaneServerOptions extends ServeCallsOptions, Pick<PeerRules, "hasPod"> {
   /** @default every address */
   readonly host?: string;
   /** 0: any free port. */

@@ -3,8 +3,9 @@ import type { ServerHttp2Session } from "node:http2";
 import { TLSSocket } from "node:tls";
 import type { Authority } from "../../ca-agent/authority/authority.ts";
 import type { PeerCertificate, PeerContext } from "../../mesh/api/peer-context.ts";
+import { type PodTag, readPodTag } from "../../mesh/identity/pod-tag.ts";
 import { normalizeSerialNumber } from "../../mesh/identity/serial-number.ts";
-import type { TrustDomain } from "../../mesh/identity/spiffe-id.ts";
+import type { SpiffeId, TrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import type { RevocationIndex } from "../../mesh/policy/authentication/revocations.ts";
 import { verifyPeer } from "../../mesh/policy/authentication/verify-peer.ts";
 import type { Clock } from "../../mesh/runtime.ts";
@@ -17,6 +18,8 @@ export interface PeerRules {
   readonly trustDomains: readonly TrustDomain[];
   /** @default nothing is revoked */
   readonly revocations?: { index(): RevocationIndex };
+  /** Whether a pod of an identity is there. Those that are gone may have left many certificates. @default each is */
+  readonly hasPod?: (identity: SpiffeId, tag: PodTag) => boolean;
   readonly clock: Clock;
 }
 
@@ -38,7 +41,10 @@ export function judgePeer({ socket }: ServerHttp2Session, options: PeerRules): P
     return { kind: "anonymous", reason: `OpenSSL does not accept the certificate of ${verdict.identity}`, address };
   }
   const { identity, notAfterMs } = verdict;
-  return { kind: "verified", identity, notAfterMs, certificate: describePath(verdict.path), address };
+  const certificate = describePath(verdict.path);
+  const podTag = readPodTag(certificate.serialNumber);
+  const isThere = podTag !== undefined && (options.hasPod?.(identity, podTag) ?? true);
+  return { kind: "verified", identity, notAfterMs, certificate, ...(isThere && { podTag }), address };
 }
 
 function describePath([leaf, ...authorities]: readonly X509Certificate[]): PeerCertificate {

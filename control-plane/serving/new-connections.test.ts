@@ -38,17 +38,17 @@ it("5,000 replicas of one account behind one address connect again in the same m
 it("the certificates of very many pods do not open connections without end", async () => {
   const { rates, clock } = createRates();
   let pods = 0;
-  const connectMany = (): number => {
-    const outcomes = Array.from({ length: 30_000 }, () => {
+  const connectMany = (length: number): number => {
+    const outcomes = Array.from({ length }, () => {
       pods += 1;
       return connect(rates, `account of pod ${pods}`);
     });
     return outcomes.filter(Boolean).length;
   };
-  expect(connectMany()).toBe(DEFAULT_LIMITS.newConnectionBurst + DEFAULT_LIMITS.provenConnectionBurst);
+  expect(connectMany(21_000)).toBe(DEFAULT_LIMITS.newConnectionBurst + DEFAULT_LIMITS.provenConnectionBurst);
   await clock.advance(10_000);
   const { newConnectionsPerSecond, provenConnectionsPerSecond } = DEFAULT_LIMITS;
-  expect(connectMany()).toBe(10 * (newConnectionsPerSecond + provenConnectionsPerSecond));
+  expect(connectMany(2000)).toBe(10 * (newConnectionsPerSecond + provenConnectionsPerSecond));
 });
 
 it("the 250 pods of a node that share its address get their first certificates, and connect with them", () => {

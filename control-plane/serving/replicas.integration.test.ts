@@ -3,6 +3,7 @@ import { create, toBinary } from "@bufbuild/protobuf";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { messageFromSubscription } from "../../mesh/api/convert-subscription.ts";
 import { DiscoverRequestSchema, DiscoveryService } from "../../mesh/api/gen/discovery_pb.ts";
+import { tagOfPodUid } from "../../mesh/identity/pod-tag.ts";
 import {
   type ControlPlaneFixture,
   closing,
@@ -12,6 +13,7 @@ import {
 
 /** Replicas of one service account behind one address, as of a node or a NAT: each has the limits of a caller. */
 let plane: ControlPlaneFixture;
+const GONE = ["gone-1", "gone-2", "gone-3"].map(tagOfPodUid);
 const sessions: ClientHttp2Session[] = [];
 
 beforeEach(async () => {
@@ -19,6 +21,7 @@ beforeEach(async () => {
     routes: (router) =>
       registerTestDiscovery(router, { perPod: 1024, perCaller: 2, subscriptionsPerCaller: 2, requestBurst: 4 }),
     limits: { maxConnectionsPerCaller: 2, callBurst: 3, callsPerSecond: 0.001 },
+    hasPod: (_, tag) => !GONE.includes(tag),
   });
 });
 afterEach(async () => {
@@ -77,4 +80,13 @@ it("one that opens more loses its own oldest, with a renewed certificate too, an
   await closing(oldest);
   expect(first?.destroyed).toBe(false);
   expect(await plane.metric('entente_control_plane_connections_refused_total{reason="too_many_of_caller"}')).toBe(1);
+});
+
+it("certificates that were kept of pods that are gone have the limits of one caller together", async () => {
+  for (const uid of ["gone-1", "gone-2", "gone-3"]) await join(await plane.workload(undefined, uid));
+  const [oldest] = sessions;
+  if (oldest === undefined) throw new TypeError();
+  await closing(oldest);
+  expect(await plane.metric('entente_control_plane_connections_refused_total{reason="too_many_of_caller"}')).toBe(1);
+  expect(await join(await plane.workload(undefined, "uid-1"))).toBe("served");
 });

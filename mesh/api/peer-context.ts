@@ -1,5 +1,5 @@
 import { createContextKey } from "@connectrpc/connect";
-import { type PodTag, readPodTag } from "../identity/pod-tag.ts";
+import type { PodTag } from "../identity/pod-tag.ts";
 import type { SpiffeId } from "../identity/spiffe-id.ts";
 
 /** A peer whose certificate was verified in the TLS handshake. */
@@ -18,13 +18,14 @@ export interface PeerCertificate {
 /**
  * The unit of caller limits: a pod of an identity at one address, so that replicas behind one address do not share limits.
  * The pod is that of the certificate, which no caller can choose. A certificate that names none, as of an earlier version or
- * another authority of the root, shares the limits of its identity at the address; without a certificate the address has
- * them. The address counts in each case: a stolen key used elsewhere cannot displace what its pod has open.
+ * another authority of the root, or one that is gone, shares the limits of its identity at the address; without a
+ * certificate the address has them. The address counts in each case: a stolen key used elsewhere cannot displace what its
+ * pod has open.
  */
 export function formatCaller(peer: PeerContext | ProvenCaller): string {
   if (peer.kind === "anonymous") return peer.address;
-  const pod = peer.kind === "proven" ? peer.podTag : readPodTag(peer.certificate.serialNumber);
-  return `${peer.identity}${pod === undefined ? "" : ` of pod ${pod}`} at ${peer.address}`;
+  const { identity, podTag, address } = peer;
+  return `${identity}${podTag === undefined ? "" : ` of pod ${podTag}`} at ${address}`;
 }
 
 /** Who a caller without a certificate is, as its token has proved. With the certificate that it gets it is the same caller. */
@@ -42,6 +43,8 @@ export type PeerContext =
       readonly identity: SpiffeId;
       readonly notAfterMs: number;
       readonly certificate: PeerCertificate;
+      /** Of the certificate's pod. Absent: it names none, or one that is not there. */
+      readonly podTag?: PodTag;
       /** The peer's IP address. Several pods may share it. */
       readonly address: string;
     }
