@@ -18,7 +18,7 @@ import { createControlPlaneMetrics, createReportMetrics } from "./serving/contro
 import { type ControlPlaneServer, startControlPlaneServer } from "./serving/control-plane-server.ts";
 import { type Readiness, startStatusServer } from "./serving/status-server.ts";
 import type { MeshSettingsSource } from "./settings/live-settings.ts";
-import { registerSourceAge } from "./source-age.ts";
+import { registerSourceAge, registerTrustAge } from "./source-age.ts";
 import { startKeySets } from "./start-key-sets.ts";
 import { type SourceOptions, startSource } from "./start-source.ts";
 import { createTrustSource } from "./trust-source.ts";
@@ -163,7 +163,7 @@ async function startParts(options: ControlPlaneOptions, deps: PartsDeps): Promis
   const { maxLifetimeMs } = options;
   const revocations = startRevocations({ ...identity, source: pods, trustDomains, maxLifetimeMs, ...deps });
   const federation = startFederation({ ...deps, settings, allowsLocal });
-  const trust = createTrustSource(authority, federation, revocations);
+  const trust = createTrustSource({ ...identity, federation, revocations });
   const keySets = startKeySets({ config: source, allowsLocal, ...deps });
   const discovery = startDiscovery({ source, trust, settings, keySets, clock, log, limitLog, shutdown: signal });
   state.proxies = discovery.status;
@@ -195,6 +195,7 @@ async function startParts(options: ControlPlaneOptions, deps: PartsDeps): Promis
   const memory = startMemoryRelease({ clock, log, countConnections: countLoad(server) });
   state.readiness = () => readinessOf(source.status());
   registerSourceAge(registry, source, clock);
+  if (identity.readings !== undefined) registerTrustAge(registry, identity.readings);
   return {
     connections: () => server.connections,
     ended: rotation.ended,

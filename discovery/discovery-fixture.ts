@@ -7,6 +7,7 @@ import { verifiedPeer } from "../mesh/api/peer-fixture.ts";
 import { FakeClock } from "../mesh/fake-clock-fixture.ts";
 import { parseSpiffeId, parseTrustDomain } from "../mesh/identity/spiffe-id.ts";
 import { DEFAULT_MESH_SETTINGS, type MeshSettings } from "../mesh/mesh-settings.ts";
+import type { TrustReadings } from "../mesh/policy/authentication/trust-readings.ts";
 import { RecordingLogger } from "../mesh/recording-logger-fixture.ts";
 import { parseResources } from "../mesh/resources/parsing/parse-resources.ts";
 import {
@@ -143,6 +144,8 @@ export class DiscoveryFixture {
   readonly roots = new Changing<readonly string[]>(["root one"]);
   /** The one of them that signs; it changes with the roots. */
   signingRoot = "root one";
+  /** From what the trust bundle was made; a test sets it before the start. */
+  readings: (() => TrustReadings) | undefined;
   readonly settings = new Changing(settings);
   /** The keys of issuers of tokens; a test sets it before the start. */
   keySets: KeySetSource | undefined;
@@ -160,6 +163,7 @@ export class DiscoveryFixture {
     const trust = {
       current: () => ({ roots: this.roots.current(), signingRoot: this.signingRoot }),
       subscribe: (listener: () => void) => this.roots.subscribe(listener),
+      ...(this.readings && { readings: this.readings }),
     };
     const shutdown = this.shutdown.signal;
     const merged = { ...DEFAULT_STREAM_LIMITS, ...limits };

@@ -1,6 +1,7 @@
 import type { ConnectRouter } from "@connectrpc/connect";
 import { DiscoveryService } from "../mesh/api/gen/discovery_pb.ts";
 import type { MeshSettings } from "../mesh/mesh-settings.ts";
+import type { TrustReadings } from "../mesh/policy/authentication/trust-readings.ts";
 import type { Clock, Logger, LogLimiter } from "../mesh/runtime.ts";
 import type { ConfigSource } from "./config-source.ts";
 import { Evaluations, KEY_OF_SETTINGS, KEY_OF_TRUST, keyOfKeySet, type Trust } from "./decisions/evaluations.ts";
@@ -12,6 +13,8 @@ import type { ProxyStatus, ProxyTrust } from "./streams/stream-status.ts";
 /** Who is trusted; the certificate authority knows it. */
 export interface TrustSource {
   current(): Trust;
+  /** From what the present one was made, and how long ago that was read. @default not known, and not sent */
+  readings?(): TrustReadings | undefined;
   /** Calls the listener after each change. Returns the function that unsubscribes. */
   subscribe(listener: () => void): () => void;
 }
@@ -66,7 +69,13 @@ export function startDiscovery(options: DiscoveryServiceOptions): Discovery {
   });
   const evaluations = new Evaluations({ ...options, view });
   const decisions = new SharedDecisions(evaluations);
-  const streams = new DiscoverStreams({ ...options, limits, evaluations, decisions });
+  const streams = new DiscoverStreams({
+    ...options,
+    limits,
+    evaluations,
+    decisions,
+    readings: () => trust.readings?.(),
+  });
   const stops = [
     source.subscribe((_set, { keys }) => evaluations.changed(keys)),
     trust.subscribe(() => evaluations.changed([KEY_OF_TRUST])),

@@ -28,7 +28,9 @@ const destinations = createDestinationCache({
   resolveTimeoutMs: 60_000,
 });
 const inbound = new Promise<void>((resolve) => discovery.watchInbound(() => resolve()));
-const bundle = new Promise<void>((resolve) => discovery.watchTrustBundle(() => resolve()));
+const bundle = new Promise<void>((resolve) =>
+  discovery.watchTrustBundle({ take: () => void resolve(), confirm: () => undefined }),
+);
 const leases = await Promise.all(
   ref.services
     .slice(0, DESTINATIONS)

@@ -25,7 +25,8 @@ async function start({ size, first, count, address, caDirectory, rootFile }: Sid
   for (let number = first; number < first + count; number += 1) {
     const ref = topology.sidecar(number);
     const { discovery } = await factory.start(ref);
-    discovery.watchTrustBundle(firstValues.expect());
+    const onBundle = firstValues.expect();
+    discovery.watchTrustBundle({ take: () => void onBundle(), confirm: () => undefined });
     discovery.watchInbound(firstValues.expect());
     for (const service of ref.services) {
       const onFirst = firstValues.expect();

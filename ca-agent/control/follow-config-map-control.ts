@@ -1,13 +1,17 @@
 import { pause } from "../../kubernetes/bounded-call.ts";
 import { KINDS } from "../../kubernetes/kinds.ts";
 import type { KubernetesObject } from "../../kubernetes/kubernetes-api.ts";
+import { Confirmation } from "../../kubernetes/reflector/confirmation.ts";
 import { withoutManagedFields } from "../../kubernetes/reflector/object-store.ts";
 import { startReflector } from "../../kubernetes/reflector/reflector.ts";
 import type { ReflectorStatus } from "../../kubernetes/reflector/reflector-status.ts";
 import { MeshError } from "../../mesh/mesh-error.ts";
+import type { SourceReading } from "../../mesh/policy/authentication/trust-readings.ts";
 import type { Logger } from "../../mesh/runtime.ts";
+import { digestByIdentity } from "../../net/digest-by-identity.ts";
 import { type ConfigMapControlOptions, createConfigMapControlStore } from "./config-map-control-store.ts";
 import { CONTROL_CONFIG_MAP, readControlConfigMap } from "./control-config-map.ts";
+import { type ControlState, EMPTY_CONTROL_STATE } from "./control-state.ts";
 import type { ControlFollower } from "./control-store.ts";
 import { type FoundState, LiveControl, restoreChange } from "./live-control.ts";
 
@@ -21,11 +25,17 @@ export interface FollowConfigMapControlOptions extends ConfigMapControlOptions {
 const RESTORE_MS = 1000;
 const RETRY_MS = 5000;
 
+/** One that knows how old its state is. */
+export interface ConfigMapFollower extends ControlFollower {
+  /** The revocations in force, and how long ago they were last known to be what is stored. */
+  reading(): SourceReading;
+}
+
 /**
  * Follows the ConfigMap `entente-ca` until the signal aborts. Resolves once the API has shown that there is none, or a
  * valid one; until then the control plane must not serve.
  */
-export async function followConfigMapControl(options: FollowConfigMapControlOptions): Promise<ControlFollower> {
+export async function followConfigMapControl(options: FollowConfigMapControlOptions): Promise<ConfigMapFollower> {
   const { namespace, clock, random, signal, log, onWaiting } = options;
   const store = createConfigMapControlStore(options);
   const live = new LiveControl({
@@ -40,12 +50,20 @@ export async function followConfigMapControl(options: FollowConfigMapControlOpti
     },
   });
   let work: Promise<void> = Promise.resolve();
+  let [isKnown, isInForce] = [false, false];
   /** One at a time; each looks at the newest state. */
   const check = (): void => {
-    work = work.then(async () => {
-      const [configMap] = reflector.objects.values();
-      if (reflector.hasSynced && !signal.aborted) await live.take(foundIn(configMap));
-    });
+    confirmation.begin();
+    work = work
+      .then(async () => {
+        const [configMap] = reflector.objects.values();
+        if (!reflector.hasSynced || signal.aborted) return;
+        const found = foundIn(configMap);
+        await live.take(found);
+        isInForce = isWhatWasFound(found, live);
+        isKnown ||= isInForce;
+      })
+      .finally(() => confirmation.end());
   };
   const reflector = startReflector(options, {
     selection: { kind: KINDS.configMaps, namespace, fieldSelector: `metadata.name=${CONTROL_CONFIG_MAP}` },
@@ -57,9 +75,28 @@ export async function followConfigMapControl(options: FollowConfigMapControlOpti
     },
     signal,
   });
+  const digestOf = digestByIdentity((revocations: ControlState["revocations"]) => revocations);
+  const confirmation = new Confirmation({
+    digest: () => (isKnown ? digestOf(live.current().revocations) : ""),
+    isInForce: () => isInForce,
+    reflector,
+    clock,
+  });
   void reflector.synced.then(check);
   await live.opened(signal);
-  return live;
+  return {
+    current: () => live.current(),
+    subscribe: (listener) => live.subscribe(listener),
+    fault: () => live.fault(),
+    reading: () => confirmation.read(),
+  };
+}
+
+/** A state that cannot be read, was deleted, or is not taken for another reason, leaves another one in force. */
+function isWhatWasFound(found: FoundState, live: LiveControl): boolean {
+  if (found.kind === "unreadable") return false;
+  const state = found.kind === "state" ? found.state : EMPTY_CONTROL_STATE;
+  return JSON.stringify(state) === JSON.stringify(live.current());
 }
 
 function foundIn(configMap: KubernetesObject | undefined): FoundState {

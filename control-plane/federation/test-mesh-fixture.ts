@@ -141,7 +141,7 @@ export class TestMesh {
       ...{ settings: meshSettings, allowsLocal: true, registry: new Registry() },
       ...{ clock: this.clock, log, random: () => 0.5, signal: shutdown.signal },
     });
-    const trust = createTrustSource(authority, federation, NOTHING_REVOKED);
+    const trust = createTrustSource({ authority, federation, revocations: NOTHING_REVOKED });
     const source = new ChangingSource(POD);
     const discovery = startDiscovery({ source, trust, settings: meshSettings, ...shared, shutdown: shutdown.signal });
     const identity = this.#identity;

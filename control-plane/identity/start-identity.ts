@@ -25,6 +25,7 @@ import { runCall } from "../../kubernetes/bounded-call.ts";
 import type { KubernetesApi } from "../../kubernetes/kubernetes-api.ts";
 import { tagOfPodName } from "../../mesh/identity/pod-tag.ts";
 import type { MeshSettings } from "../../mesh/mesh-settings.ts";
+import type { TrustReadings } from "../../mesh/policy/authentication/trust-readings.ts";
 import type { Clock, Logger, LogLimiter, Random } from "../../mesh/runtime.ts";
 
 /** Where the certificate authority is, and who judges the workloads' tokens. */
@@ -77,6 +78,8 @@ export interface Identity {
   readonly lists: LiveLists;
   /** Absent: there is no other clock, or it is this process's own. */
   readonly compareClock?: CompareClock | undefined;
+  /** What of that was read, and how long ago; undefined: from files, which one process reads. */
+  readonly readings?: () => Omit<TrustReadings, "controlPlane">;
 }
 
 /**
@@ -137,7 +140,8 @@ async function startInCluster(
   const shared = { api, clock, random, log, signal };
   const kept = { ...shared, namespace, randomBytes };
   const compareClock = readClock && createClockComparison(readClock, shared);
-  const authority = await startSecretAuthority({ ...kept, trustDomain, onWaiting, onChange, publishMs, compareClock });
+  const authorityOptions = { ...kept, trustDomain, onWaiting, onChange, publishMs, compareClock };
+  const { authority, readings } = await startSecretAuthority(authorityOptions);
   watchRefusals(authority);
   const control = await followConfigMapControl({ ...kept, onWaiting });
   startRootDistribution({
@@ -146,6 +150,7 @@ async function startInCluster(
     ownerNamespace: namespace,
     roots: { current: authority.roots, subscribe: authority.subscribe },
   });
+  const { lists, ...listed } = await followSecretLists({ ...shared, namespace, authority, onWaiting });
   return {
     authority,
     authenticator: createTokenReviewAuthenticator({ api, trustDomain, clock, log, limitLog, onReview }),
@@ -153,8 +158,9 @@ async function startInCluster(
     control,
     controlStore: createConfigMapControlStore(kept),
     authorityStore: createSecretStore({ api, namespace }),
-    lists: await followSecretLists({ ...shared, namespace, authority, onWaiting }),
+    lists,
     compareClock,
+    readings: () => ({ ...readings(), revocations: control.reading(), lists: listed.reading() }),
   };
 }
 

@@ -60,7 +60,7 @@ export class RotatingReplica {
     const api = new InProcessApi(cluster, { beforeCall: (call) => this.#check(call) });
     const { log, registry, instance } = this;
     const shared = { api, clock, log, random: () => 0.5, signal: this.#stop.signal, trustDomain: TRUST_DOMAIN };
-    const authority = await startSecretAuthority({ ...shared, namespace: NAMESPACE, randomBytes });
+    const { authority } = await startSecretAuthority({ ...shared, namespace: NAMESPACE, randomBytes });
     const rotation = startRotation({
       ...{ ...shared, authority, control, registry, proxies: () => this.#proxies() },
       authorityStore: createSecretStore({ api, namespace: NAMESPACE }),

@@ -1,6 +1,7 @@
 import { Code, ConnectError, type HandlerContext } from "@connectrpc/connect";
 import type { DiscoverRequest, DiscoverResponse, Subscribe } from "../../mesh/api/gen/discovery_pb.ts";
 import { formatCaller, type VerifiedPeer } from "../../mesh/api/peer-context.ts";
+import type { TrustReadings } from "../../mesh/policy/authentication/trust-readings.ts";
 import type { Clock, Logger, LogLimiter } from "../../mesh/runtime.ts";
 import { CallRates } from "../../net/call-rates.ts";
 import { startWallTimer } from "../../net/wall-timer.ts";
@@ -19,6 +20,8 @@ import { UnreadBytes } from "./unread-bytes.ts";
 export interface DiscoverStreamsOptions {
   readonly evaluations: Evaluations;
   readonly decisions: SharedDecisions;
+  /** Of the trust bundle, at this moment. @default none */
+  readonly readings?: () => TrustReadings | undefined;
   readonly limits: StreamLimits;
   readonly clock: Clock;
   readonly log: Logger;

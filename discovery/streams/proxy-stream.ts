@@ -1,23 +1,28 @@
 import { create } from "@bufbuild/protobuf";
 import { ConvertError } from "../../mesh/api/convert-error.ts";
 import { type ResourceName, resourceFromMessage } from "../../mesh/api/convert-subscription.ts";
+import { messageFromTrustReadings } from "../../mesh/api/convert-trust-readings.ts";
 import {
   type DiscoverResponse,
   DiscoverResponseSchema,
   SingleSchema,
   type Subscribe,
+  type TrustReadings as TrustReadingsMessage,
   type Update,
   UpdateSchema,
   ValueSchema,
 } from "../../mesh/api/gen/discovery_pb.ts";
 import { copyBytes } from "../../mesh/api/own-copy.ts";
 import { MeshError } from "../../mesh/mesh-error.ts";
+import type { TrustReadings } from "../../mesh/policy/authentication/trust-readings.ts";
 import type { ResourceClient } from "../decisions/decide-resource.ts";
 import type { EncodedValue, FollowedDecision, SharedDecisions } from "../decisions/shared-decisions.ts";
 import type { SubscriptionQuota } from "./open-streams.ts";
 
 export interface ProxyStreamOptions {
   readonly decisions: SharedDecisions;
+  /** Of the trust bundle, at this moment. @default none */
+  readonly readings?: () => TrustReadings | undefined;
   readonly maxSubscriptions: number;
   /** Shared by all streams of the caller. */
   readonly quota: SubscriptionQuota;
@@ -145,7 +150,7 @@ export class ProxyStream {
       if (subscription === undefined || value === undefined) continue;
       const result = resultOf(subscription, value);
       if (result === undefined) continue;
-      updates.push(create(UpdateSchema, { id, result }));
+      updates.push(create(UpdateSchema, { id, result, ...this.#readingsFor(subscription) }));
       values.push({ id, kind: subscription.resource.kind, encoded: value.encoded });
       bytes += UPDATE_BYTES + (result.case === "value" ? value.encoded.length : 0);
     }
@@ -176,6 +181,12 @@ export class ProxyStream {
       this.unsubscribe(id);
       this.#fail(id, "the control plane could not decide it: its log has the reason");
     }
+  }
+
+  /** They are those of the value that was just looked up: nothing waits between the two. */
+  #readingsFor({ resource }: Subscription): { readonly readings?: TrustReadingsMessage } {
+    const readings = resource.kind === "trust bundle" ? this.#options.readings?.() : undefined;
+    return readings === undefined ? {} : { readings: messageFromTrustReadings(readings) };
   }
 
   #fail(id: number, reason: string): void {

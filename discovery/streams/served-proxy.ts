@@ -3,6 +3,7 @@ import type { Acknowledgement, Proxy as ProxyMessage } from "../../mesh/api/gen/
 import { copyText } from "../../mesh/api/own-copy.ts";
 import type { VerifiedPeer } from "../../mesh/api/peer-context.ts";
 import type { MeshError } from "../../mesh/mesh-error.ts";
+import type { TrustReadings } from "../../mesh/policy/authentication/trust-readings.ts";
 import { formatResourceKey } from "../../mesh/resources/fields/resource-names.ts";
 import type { Clock, Logger, LogLimiter } from "../../mesh/runtime.ts";
 import type { ResourceClient } from "../decisions/decide-resource.ts";
@@ -23,6 +24,8 @@ export interface ServedProxyOptions {
   readonly open: OpenStreams<ServedProxy>;
   readonly evaluations: Evaluations;
   readonly decisions: SharedDecisions;
+  /** Of the trust bundle, at this moment. @default none */
+  readonly readings?: () => TrustReadings | undefined;
   readonly bundleRoots: BundleRoots;
   readonly limits: StreamLimits;
   readonly clock: Clock;
@@ -49,13 +52,14 @@ export class ServedProxy implements NamedStream {
   #stopWaiting: (() => void) | undefined;
 
   constructor(options: ServedProxyOptions) {
-    const { caller, outbox, open, decisions, limits, clock } = options;
+    const { caller, outbox, open, decisions, readings, limits, clock } = options;
     this.#options = options;
     this.caller = caller;
     this.outbox = outbox;
     this.#sinceMs = clock.now();
     this.subscriptions = new ProxyStream({
       decisions,
+      ...(readings && { readings }),
       maxSubscriptions: limits.subscriptionsPerStream,
       quota: open.quotaOf(caller),
       notify: () => outbox.notify(),

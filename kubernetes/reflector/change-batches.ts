@@ -18,6 +18,11 @@ export class ChangeBatches<Stored> {
     this.#options = options;
   }
 
+  /** Whether there are changes that were not delivered yet. */
+  get isWaiting(): boolean {
+    return this.#waiting.length > 0;
+  }
+
   add(changes: readonly ObjectChange<Stored>[]): void {
     if (changes.length === 0) return;
     for (const change of changes) this.#waiting.push(change);

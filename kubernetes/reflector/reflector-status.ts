@@ -1,3 +1,4 @@
+import { MeshError } from "../../mesh/mesh-error.ts";
 import type { Logger } from "../../mesh/runtime.ts";
 import { formatResourceName } from "../kinds.ts";
 import type { KubernetesApiError } from "../kubernetes-api-error.ts";
@@ -56,4 +57,11 @@ export function reportStatus(log: Logger, { kind, namespace }: Selection, status
       break;
     }
   }
+}
+
+/** Logs that who receives the changes has failed. */
+export function reportConsumerFailure(log: Logger, { kind }: Selection, caught: unknown): void {
+  const { code, message: why } = MeshError.from(caught);
+  const fields = { component: "kubernetes", code, resource: formatResourceName(kind), why };
+  log.error(fields, "a change could not be processed");
 }

@@ -1,5 +1,5 @@
-import { MeshError } from "../../mesh/mesh-error.ts";
 import type { Clock, Logger, Random } from "../../mesh/runtime.ts";
+import { type Moment, momentOf } from "../../net/moment.ts";
 import { pause } from "../bounded-call.ts";
 import { formatResourceName } from "../kinds.ts";
 import type { KubernetesApi } from "../kubernetes-api.ts";
@@ -8,7 +8,7 @@ import { ChangeBatches } from "./change-batches.ts";
 import { listPages, type Selection } from "./list-pages.ts";
 import { type ObjectChange, ObjectStore, type Transform } from "./object-store.ts";
 import { decidePlan, type History, historyAfter, type Outcome, type Plan, silenceLimit } from "./reflector-plan.ts";
-import { type ReflectorStatus, reportStatus, statusAfterFailure } from "./reflector-status.ts";
+import { type ReflectorStatus, reportConsumerFailure, reportStatus, statusAfterFailure } from "./reflector-status.ts";
 import { isKindAbsent, refuseResumption } from "./server-checks.ts";
 import { runWatchSession } from "./watch-session.ts";
 
@@ -44,6 +44,8 @@ export interface Reflector<Stored> {
   /** Resolves when `hasSynced` becomes true; never if the signal aborts before. */
   readonly synced: Promise<void>;
   status(): ReflectorStatus;
+  /** When what was delivered was last known to be the server's state: by a list, an event or a bookmark, not an open watch. */
+  confirmedAt(): Moment | undefined;
 }
 
 /** Follows all objects of a kind until the signal aborts, through whatever happens to the server or the connection. */
@@ -70,6 +72,9 @@ class RunningReflector<Stored> implements Reflector<Stored> {
   #status: ReflectorStatus;
   /** By the wall clock, for people. */
   #heardMs: number;
+  /** When the last event or bookmark was received; its changes may not be delivered yet. */
+  #knownAt: Moment | undefined;
+  #confirmedAt: Moment | undefined;
   #absentSinceMs: number | undefined;
   #history: Omit<History, "listAgeMs"> = { failures: 0, resyncMs: 0 };
   #listedMs = 0;
@@ -99,13 +104,17 @@ class RunningReflector<Stored> implements Reflector<Stored> {
     return this.#status;
   }
 
+  confirmedAt(): Moment | undefined {
+    return this.#confirmedAt;
+  }
+
   /** Ends when the signal aborts, and only then. */
   async run(): Promise<void> {
     const { signal } = this.#options;
     let plan: Plan = { kind: "list", afterMs: 0 };
     while (!signal.aborted) {
       plan = await this.#carryOut(plan).catch((caught: unknown): Plan => {
-        if (!signal.aborted) this.#noteConsumerFailure(caught);
+        if (!signal.aborted) reportConsumerFailure(this.#deps.log, this.#options.selection, caught);
         return { kind: "list", afterMs: CONSUMER_RETRY_MS };
       });
     }
@@ -141,6 +150,7 @@ class RunningReflector<Stored> implements Reflector<Stored> {
 
   async #list(): Promise<Outcome> {
     const { selection, transform, signal, resyncMs = 30 * 60_000 } = this.#options;
+    const begunAt = momentOf(this.#deps.clock);
     try {
       const { objects, resourceVersion } = await listPages(this.#deps.api, { selection, transform, signal });
       this.#hear();
@@ -148,6 +158,7 @@ class RunningReflector<Stored> implements Reflector<Stored> {
       this.#listedMs = this.#deps.clock.monotonicMs();
       this.#history = { ...this.#history, resyncMs: resyncMs * (1 + this.#deps.random() / 4) };
       const hasChanged = this.#replace(objects);
+      this.#confirmedAt = begunAt;
       if (this.#wasSilent) this.#quietWatches = hasChanged ? 0 : this.#quietWatches + 1;
       return { kind: "listed", resourceVersion };
     } catch (caught) {
@@ -172,6 +183,8 @@ class RunningReflector<Stored> implements Reflector<Stored> {
         },
         onHeard: () => {
           this.#hear();
+          this.#knownAt = momentOf(this.#deps.clock);
+          if (!this.#batches.isWaiting) this.#confirmedAt = this.#knownAt;
           this.#quietWatches = 0;
           this.#history = { ...this.#history, failures: 0 };
         },
@@ -228,14 +241,9 @@ class RunningReflector<Stored> implements Reflector<Stored> {
   #deliver(changes: readonly ObjectChange<Stored>[]): void {
     try {
       this.#options.onChanges(changes);
+      this.#confirmedAt = this.#knownAt;
     } catch (caught) {
-      this.#noteConsumerFailure(caught);
+      reportConsumerFailure(this.#deps.log, this.#options.selection, caught);
     }
-  }
-
-  #noteConsumerFailure(caught: unknown): void {
-    const { code, message: why } = MeshError.from(caught);
-    const resource = formatResourceName(this.#options.selection.kind);
-    this.#deps.log.error({ component: "kubernetes", code, resource, why }, "a change could not be processed");
   }
 }

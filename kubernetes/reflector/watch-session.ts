@@ -21,7 +21,7 @@ export interface WatchSession {
   /** An open watch without an event or bookmark for so long is given up. */
   readonly silenceMs: number;
   readonly onOpen: () => void;
-  /** Called for each event and bookmark. */
+  /** Called for each event and bookmark, after `onChange`. */
   readonly onHeard: () => void;
   readonly onChange: (event: ChangeEvent) => void;
 }
@@ -77,8 +77,8 @@ async function readEvents(
   for await (const event of readUntilSilent(events, { clock, limitMs: silenceMs, stop })) {
     const version = versionOf(event);
     if (isBackwards(progress.resourceVersion, version)) return lost(progress, "backwards");
-    session.onHeard();
     if (event.type !== "BOOKMARK") session.onChange(event);
+    session.onHeard();
     progress.resourceVersion = version;
   }
   const heldMs = clock.monotonicMs() - (progress.openedMs ?? clock.monotonicMs());

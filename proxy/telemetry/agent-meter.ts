@@ -1,4 +1,4 @@
-import { Counter, type Registry } from "prom-client";
+import { Counter, Gauge, type Registry } from "prom-client";
 
 /** Counts what the proxy asks of the control plane and what it refuses, with the names of Istio's agent. */
 export interface AgentMeter {
@@ -6,8 +6,10 @@ export interface AgentMeter {
   certificateRequested(isRetry: boolean): void;
   /** The request has ended: with a certificate in use, or without. */
   certificateRequestEnded(isSuccess: boolean, tookMs: number): void;
-  /** A value from the control plane cannot be used, and the last one stays in force. `resource` is a kind. */
+  /** A value from the control plane cannot be used, or not whole; the last one stays in force. `resource` is a kind. */
   updateRejected(resource: string): void;
+  /** Whether the control plane in use has an older state of trust than one before; it is false at first. */
+  controlPlaneBehind(isBehind: boolean): void;
 }
 
 /** Counts nothing. */
@@ -15,6 +17,7 @@ export const NO_AGENT_METER: AgentMeter = {
   certificateRequested: ignore,
   certificateRequestEnded: ignore,
   updateRejected: ignore,
+  controlPlaneBehind: ignore,
 };
 
 function ignore(): void {}
@@ -32,8 +35,13 @@ export function createAgentMeter(registry: Registry): AgentMeter {
   const latency = counter("outgoing_latency", "How long requests for a certificate took, in milliseconds.");
   const rejections = new Counter({
     name: "entente_control_plane_updates_rejected_total",
-    help: "Values from the control plane that were refused as a whole, by kind; the last ones stayed in force.",
+    help: "Values from the control plane that were refused, by kind; the last ones stayed in force.",
     labelNames: ["resource"],
+    registers,
+  });
+  const behind = new Gauge({
+    name: "entente_control_plane_behind",
+    help: "Whether the control plane in use (1) has an older trust bundle than one before; that one stays in force.",
     registers,
   });
   return {
@@ -46,5 +54,6 @@ export function createAgentMeter(registry: Registry): AgentMeter {
       latency.add(tookMs);
     },
     updateRejected: (resource) => rejections.inc({ resource }),
+    controlPlaneBehind: (isBehind) => behind.set(isBehind ? 1 : 0),
   };
 }

@@ -2,6 +2,7 @@ import type { KeyObject } from "node:crypto";
 import type { SpiffeId } from "../../mesh/identity/spiffe-id.ts";
 import { MeshError } from "../../mesh/mesh-error.ts";
 import type { Clock, Logger, Random, Timer } from "../../mesh/runtime.ts";
+import { type Moment, momentAfter, momentOf, untilMoment } from "../../net/moment.ts";
 import { type AgentMeter, NO_AGENT_METER } from "../telemetry/agent-meter.ts";
 import { createBackoff } from "./control-plane/backoff.ts";
 import { decideFit } from "./decide-fit.ts";
@@ -14,13 +15,10 @@ import {
   describeReadiness,
   type HeldSvid,
   isAccepted,
-  type Moment,
-  momentAfter,
   retryCap,
   type SvidFit,
   type SvidReadiness,
   type SvidState,
-  untilMoment,
 } from "./svid-state.ts";
 
 export interface SvidManagerOptions {
@@ -139,8 +137,7 @@ class Manager implements SvidManager {
   }
 
   #now(): Moment {
-    const { clock } = this.#options;
-    return { wallMs: clock.now(), monotonicMs: clock.monotonicMs() };
+    return momentOf(this.#options.clock);
   }
 
   #wake(): void {

@@ -1,14 +1,7 @@
 import type { Random } from "../../mesh/runtime.ts";
+import { type Moment, momentAfter, untilMoment } from "../../net/moment.ts";
 import type { RefusedRenewals } from "./refused-renewals.ts";
-import {
-  decideSupersededRotation,
-  type HeldSvid,
-  type Moment,
-  momentAfter,
-  type SvidFit,
-  type SvidState,
-  untilMoment,
-} from "./svid-state.ts";
+import { decideSupersededRotation, type HeldSvid, type SvidFit, type SvidState } from "./svid-state.ts";
 
 /** How often the wall clock is checked: timers do not run while a machine is suspended, but certificates expire. */
 const MAX_WAIT_MS = 10_000;

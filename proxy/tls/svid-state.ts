@@ -1,3 +1,4 @@
+import type { Moment } from "../../net/moment.ts";
 import type { Svid } from "./secure-context-source.ts";
 
 /** The lifetime of the current certificate. */
@@ -5,15 +6,6 @@ export interface HeldSvid {
   readonly notAfterMs: number;
   /** When it is replaced, if nothing else happens. */
   readonly halfLife: Moment;
-}
-
-/**
- * A time by both clocks; it has come when either says so. The wall clock catches up after a machine was suspended; the
- * monotonic one does not wait for a wall clock that was set back.
- */
-export interface Moment {
-  readonly wallMs: number;
-  readonly monotonicMs: number;
 }
 
 /**
@@ -55,16 +47,6 @@ const SUPERSEDED_WITHIN = 0.1;
 /** The longest wait between attempts while the certificate is accepted, and while another one would help at once. */
 const RETRY_WITHIN_MS = 60_000;
 const RETRY_SOON_MS = 5000;
-
-/** The moment that comes after this time. */
-export function momentAfter(now: Moment, waitMs: number): Moment {
-  return { wallMs: now.wallMs + waitMs, monotonicMs: now.monotonicMs + waitMs };
-}
-
-/** The time until a moment, by the clock that comes to it first. */
-export function untilMoment(moment: Moment, now: Moment): number {
-  return Math.min(moment.wallMs - now.wallMs, moment.monotonicMs - now.monotonicMs);
-}
 
 /**
  * How long a certificate received now is used: half the remaining lifetime ± a tenth of that half, so that workloads

@@ -4,7 +4,7 @@ import { parseSpiffeId, parseTrustDomain } from "../../mesh/identity/spiffe-id.t
 import { federateRoots } from "../../mesh/policy/authentication/peer-trust.ts";
 import { indexRevocations } from "../../mesh/policy/authentication/revocations.ts";
 import type { TrustAnchors } from "./trust-anchors.ts";
-import { authoritiesOf, hasSameAuthorities, keepUnchanged } from "./trust-changes.ts";
+import { authoritiesOf, hasSameAuthorities, keepUnchanged, takeKnown } from "./trust-changes.ts";
 
 const [ONE, TWO] = [mintRoot({ commonName: "one" }).certificate, mintRoot({ commonName: "two" }).certificate];
 const DOMAIN = parseTrustDomain("cluster.local");
@@ -73,4 +73,54 @@ it("what a connection keeps of a bundle has neither its revocations nor its sign
     federated: HELD.federated,
   });
   expect(hasSameAuthorities(authoritiesOf(HELD), HELD)).toBe(true);
+});
+
+describe("a bundle of a control plane that is behind", () => {
+  const revoke = (count: number, first = 0) =>
+    indexRevocations({
+      certificates: Array.from({ length: count }, (_, index) => ({ serialNumber: (first + index).toString(16) })),
+      identities: [],
+    });
+
+  it.each(["plugged", "own"] as const)(
+    "in the %s authority keeps roots, trust domains, foreign roots and the signing root",
+    (source) => {
+      const { trust, isPartial } = takeKnown(
+        received({ roots: [TWO], trustDomains: [FOREIGN], federated: [], signingRoot: TWO, revocations: revoke(2) }),
+        HELD,
+        [source],
+      );
+      expect(isPartial).toBe(true);
+      expect(hasSameAuthorities(trust, HELD)).toBe(true);
+      expect(trust.signingRoot).toBe(HELD.signingRoot);
+      expect(trust.revocations?.size).toBe(2);
+    },
+  );
+
+  it.each(["revocations", "lists"] as const)("in the %s lifts none, and takes everything else", (source) => {
+    const { trust, isPartial } = takeKnown(received({ roots: [TWO], revocations: revoke(2) }), HELD, [source]);
+    expect([isPartial, trust.roots, trust.revocations?.size]).toEqual([true, [TWO], 3]);
+    const { revocations: _, ...lifted } = received();
+    expect(takeKnown(lifted, HELD, [source])).toMatchObject({
+      isPartial: true,
+      trust: { revocations: HELD.revocations },
+    });
+  });
+
+  it("is taken whole if it only adds revocations, or is equal", () => {
+    const more = indexRevocations({ certificates: [{ serialNumber: "A" }, { serialNumber: "B" }], identities: [] });
+    expect(takeKnown(received({ revocations: more }), HELD, ["revocations"]).isPartial).toBe(false);
+    expect(takeKnown(received(), HELD, ["plugged", "own", "revocations", "lists"]).isPartial).toBe(false);
+    const { revocations: _, ...rest } = received();
+    expect(takeKnown(received(), rest, ["lists"])).toMatchObject({ isPartial: false, trust: { roots: [ONE] } });
+  });
+
+  it("adds no more revocations than a proxy can keep, and then lifts none", () => {
+    const held = received({ revocations: revoke(30_000) });
+    const { trust, isPartial } = takeKnown(received({ revocations: revoke(30_000, 25_000) }), held, ["revocations"]);
+    expect([isPartial, trust.revocations]).toEqual([true, held.revocations]);
+    expect(takeKnown(received({ revocations: revoke(10_000, 25_000) }), held, ["lists"]).trust.revocations?.size).toBe(
+      35_000,
+    );
+  });
 });

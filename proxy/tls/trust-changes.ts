@@ -1,5 +1,7 @@
 import type { X509Certificate } from "node:crypto";
 import type { FederatedRoots, PeerTrust } from "../../mesh/policy/authentication/peer-trust.ts";
+import type { RevocationIndex } from "../../mesh/policy/authentication/revocations.ts";
+import type { TrustSourceName } from "../../mesh/policy/authentication/trust-readings.ts";
 import type { TrustAnchors } from "./trust-anchors.ts";
 
 /** What of a bundle decides whether a chain is trusted: everything but the revocations. */
@@ -41,6 +43,36 @@ export function keepUnchanged(received: TrustAnchors, held: TrustAnchors): Trust
     ...(signingRoot !== undefined && { signingRoot }),
   };
 }
+
+/** What is taken of a bundle. */
+export interface Taken {
+  readonly trust: TrustAnchors;
+  /** Whether something else is held than the received bundle contains. */
+  readonly isPartial: boolean;
+}
+
+/**
+ * What is taken of a bundle by a control plane that is behind in some of its sources. It may add a revocation and lift none,
+ * and its authorities are not taken at all: one of them may have been retired.
+ */
+export function takeKnown(received: TrustAnchors, held: TrustAnchors, behind: readonly TrustSourceName[]): Taken {
+  const isAuthorityBehind = behind.includes("plugged") || behind.includes("own");
+  const areRevocationsBehind = behind.includes("revocations") || behind.includes("lists");
+  const { revocations: _, ...authorities } = isAuthorityBehind ? held : received;
+  const revocations = areRevocationsBehind ? joinRevocations(received, held) : received.revocations;
+  const trust = { ...authorities, ...(revocations !== undefined && { revocations }) };
+  return { trust, isPartial: behind.length > 0 && keepUnchanged(trust, received) !== received };
+}
+
+/** Those that are held stay. They do not grow without an end, whatever is received. */
+function joinRevocations(received: TrustAnchors, held: TrustAnchors): RevocationIndex | undefined {
+  if (held.revocations === undefined) return received.revocations;
+  const joined = held.revocations.joinedWith(received.revocations);
+  return joined.size <= MAX_JOINED ? joined : held.revocations;
+}
+
+/** Of revocations: those of several control planes whose lists are full. */
+const MAX_JOINED = 50_000;
 
 function areSameRevocations({ revocations }: TrustAnchors, held: TrustAnchors): boolean {
   if (revocations === undefined) return held.revocations === undefined || held.revocations.size === 0;

@@ -7,7 +7,8 @@ import { type DiscoveryClient, startDiscoveryClient } from "./control-plane/disc
 import { decideFit } from "./decide-fit.ts";
 import { createSecureContextSource, type SecureContextSource } from "./secure-context-source.ts";
 import { type SvidManager, startSvidManager } from "./svid-manager.ts";
-import { parseCertificates, parseTrustAnchors } from "./trust-anchors.ts";
+import { parseCertificates } from "./trust-anchors.ts";
+import { TrustFollower } from "./trust-follower.ts";
 
 export interface WorkloadTlsOptions {
   /** The control plane, `host:port`. */
@@ -67,10 +68,14 @@ export async function startWorkloadTls(options: WorkloadTlsOptions): Promise<Wor
     onCertificate: (isAccepted) => svid.reportControlPlane(isAccepted),
   });
   const firstBundle = Promise.withResolvers<void>();
-  // A bundle that cannot be used is refused as a whole: the last one stays in force, and the control plane is told why.
-  discovery.watchTrustBundle((bundle) => {
-    source.setTrust(parseTrustAnchors(bundle, source.trust()));
-    firstBundle.resolve();
+  const follower = new TrustFollower({ source, leave: () => discovery.leave(), clock, random, log, meter });
+  discovery.watchTrustBundle({
+    take: (bundle, readings) => {
+      const refusal = follower.take(bundle, readings);
+      firstBundle.resolve();
+      return refusal;
+    },
+    confirm: (readings) => follower.confirm(readings),
   });
   return {
     source,
@@ -78,6 +83,7 @@ export async function startWorkloadTls(options: WorkloadTlsOptions): Promise<Wor
     svid,
     discovery,
     close: () => {
+      follower.stop();
       discovery.close();
       svid.stop();
     },

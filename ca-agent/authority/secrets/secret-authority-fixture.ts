@@ -11,7 +11,7 @@ import { RecordingLogger } from "../../../mesh/recording-logger-fixture.ts";
 import type { Cleanup } from "../../../net/cleanup-fixture.ts";
 import { formatRootConfigMap, ROOT_CONFIG_MAP } from "../../trust-distribution/root-config-map.ts";
 import type { LiveAuthority } from "../live-authority.ts";
-import { startSecretAuthority } from "./start-secret-authority.ts";
+import { type SecretAuthority, startSecretAuthority } from "./start-secret-authority.ts";
 
 export const NAMESPACE = "istio-system";
 
@@ -19,6 +19,7 @@ export const NAMESPACE = "istio-system";
 export interface Replica {
   readonly log: RecordingLogger;
   readonly authority: LiveAuthority;
+  readonly readings: SecretAuthority["readings"];
 }
 
 export class SecretHarness {
@@ -48,7 +49,7 @@ export class SecretHarness {
     const api = new InProcessApi(this.cluster, { beforeCall: (call) => this.beforeCall(call) });
     this.#api = api;
     const { clock } = this;
-    const authority = await startSecretAuthority({
+    const { authority, readings } = await startSecretAuthority({
       ...{ api, namespace: NAMESPACE, trustDomain: parseTrustDomain("cluster.local"), clock, log },
       ...{ random: () => 0.5, randomBytes, signal: stop.signal },
       onWaiting: (reason) => this.waiting.push(reason),
@@ -56,7 +57,7 @@ export class SecretHarness {
     });
     this.#cleanup.add(() => authority.stop());
     await settlePromises();
-    return { authority, log };
+    return { authority, readings, log };
   }
 
   /** Ends the last control plane's watches, as an API server that goes away. */

@@ -3,10 +3,14 @@ import { pause } from "../../../kubernetes/bounded-call.ts";
 import { createNamed } from "../../../kubernetes/create-named.ts";
 import { KINDS } from "../../../kubernetes/kinds.ts";
 import type { KubernetesObject } from "../../../kubernetes/kubernetes-api.ts";
+import { Confirmation } from "../../../kubernetes/reflector/confirmation.ts";
 import { withoutManagedFields } from "../../../kubernetes/reflector/object-store.ts";
 import { type Reflector, startReflector } from "../../../kubernetes/reflector/reflector.ts";
 import { MeshError } from "../../../mesh/mesh-error.ts";
-import { type AdoptFilesDeps, adoptFiles, reportRefused } from "../adopt-files.ts";
+import type { TrustReadings } from "../../../mesh/policy/authentication/trust-readings.ts";
+import { digestByIdentity } from "../../../net/digest-by-identity.ts";
+import { type Moment, momentOf } from "../../../net/moment.ts";
+import { type AdoptFilesDeps, adoptFiles, type ChangeOutcome, reportRefused } from "../adopt-files.ts";
 import type { LiveAuthority } from "../live-authority.ts";
 import {
   describeSecret,
@@ -26,24 +30,40 @@ export interface StartSecretAuthorityOptions extends SecretAuthorityOptions, Pic
 /** Between attempts to open the authority, or to restore its Secret: an operator's fix is seen within seconds. */
 const RETRY_MS = 3000;
 
+/** An authority that follows its Secrets. */
+export interface SecretAuthority {
+  readonly authority: LiveAuthority;
+  /** What is in force of them, and how long ago that was last known to be what is stored. */
+  readings(): AuthorityReadings;
+}
+
+/** Of the own root only while that is in force. */
+export type AuthorityReadings = Required<Pick<TrustReadings, "plugged">> & Pick<TrustReadings, "own">;
+
 /**
  * Opens the authority of the mesh's Secrets, and follows them until the signal aborts. While the API is away, or a Secret
  * is not usable, it waits and says why; it never creates another authority instead.
  */
-export async function startSecretAuthority(options: StartSecretAuthorityOptions): Promise<LiveAuthority> {
+export async function startSecretAuthority(options: StartSecretAuthorityOptions): Promise<SecretAuthority> {
   const opened = await openPatiently(options);
   const follower = new SecretFollower(options, opened);
   follower.start();
-  return opened.authority;
+  return { authority: opened.authority, readings: () => follower.readings() };
 }
 
-async function openPatiently(options: StartSecretAuthorityOptions): Promise<OpenedAuthority> {
+interface ReadAuthority extends OpenedAuthority {
+  /** Not later than its Secret was read. */
+  readonly readAt: Moment;
+}
+
+async function openPatiently(options: StartSecretAuthorityOptions): Promise<ReadAuthority> {
   const { clock, log, signal, onWaiting } = options;
   let reported = "";
   for (;;) {
     signal.throwIfAborted();
+    const readAt = momentOf(clock);
     try {
-      return await openSecretAuthority(options);
+      return { ...(await openSecretAuthority(options)), readAt };
     } catch (caught) {
       const { code, message } = MeshError.from(caught);
       onWaiting?.(message);
@@ -67,14 +87,32 @@ class SecretFollower {
   /** The content that was handled last, in force or refused: each is reported once. */
   #handled: string;
   #work: Promise<void> = Promise.resolve();
+  readonly #confirmations: { readonly plugged: Confirmation; readonly own: Confirmation };
 
-  constructor(options: StartSecretAuthorityOptions, { authority, secret }: OpenedAuthority) {
+  constructor(options: StartSecretAuthorityOptions, { authority, secret, readAt }: ReadAuthority) {
     this.#options = options;
     this.#authority = authority;
     this.#inForce = secret;
     this.#handled = versionOf(secret);
     this.#plugged = this.#reflect(PLUGGED_IN_SECRET);
     this.#selfSigned = this.#reflect(SELF_SIGNED_SECRET);
+    const digestOf = digestByIdentity(publicPartsOf);
+    const confirm = (name: string, reflector: Reflector<KubernetesObject>) =>
+      new Confirmation({
+        digest: () => (this.#inForce.metadata.name === name ? digestOf(this.#inForce) : ""),
+        isInForce: () => this.#handled === versionOf(this.#inForce),
+        ...{ reflector, since: readAt, clock: options.clock },
+      });
+    this.#confirmations = {
+      plugged: confirm(PLUGGED_IN_SECRET, this.#plugged),
+      own: confirm(SELF_SIGNED_SECRET, this.#selfSigned),
+    };
+  }
+
+  readings(): AuthorityReadings {
+    const { plugged, own } = this.#confirmations;
+    const isOwn = this.#inForce.metadata.name === SELF_SIGNED_SECRET;
+    return { plugged: plugged.read(), ...(isOwn && { own: own.read() }) };
   }
 
   start(): void {
@@ -94,13 +132,18 @@ class SecretFollower {
 
   /** One check at a time; each looks at the newest state. */
   #check(): void {
+    const confirmations = Object.values(this.#confirmations);
+    for (const confirmation of confirmations) confirmation.begin();
     this.#work = this.#work
       .then(async () => {
         const isKnown = this.#plugged.hasSynced && this.#selfSigned.hasSynced;
         if (isKnown && !this.#options.signal.aborted) await this.#follow();
       })
       // An unexpected fault must not end the following.
-      .catch((caught: unknown) => reportRefused(this.#authority, caught, this.#options));
+      .catch((caught: unknown) => reportRefused(this.#authority, caught, this.#options))
+      .finally(() => {
+        for (const confirmation of confirmations) confirmation.end();
+      });
   }
 
   async #follow(): Promise<void> {
@@ -112,7 +155,12 @@ class SecretFollower {
     if (version === this.#handled) return;
     this.#handled = version;
     try {
-      const outcome = await adoptFiles(this.#authority, readAuthoritySecret(chosen), this.#options);
+      const onChange = (outcome: ChangeOutcome): void => {
+        // At once: what is sent from now on has the new roots.
+        if (outcome === "in_force") this.#inForce = chosen;
+        this.#options.onChange?.(outcome);
+      };
+      const outcome = await adoptFiles(this.#authority, readAuthoritySecret(chosen), { ...this.#options, onChange });
       if (outcome === "in_force") this.#inForce = chosen;
     } catch (caught) {
       reportRefused(this.#authority, caught, this.#options);
@@ -156,4 +204,10 @@ const PLUGGED_IN_FIX =
 /** Content, not resourceVersion: after a restored backup one version can name two states. */
 function versionOf(secret: KubernetesObject): string {
   return hash("sha256", JSON.stringify([secret.metadata.name, secret["data"]]));
+}
+
+/** Of what is public in it. */
+function publicPartsOf(secret: KubernetesObject): readonly string[] {
+  const { certificatePem, rootsPem = "", chainPem = "" } = readAuthoritySecret(secret);
+  return [certificatePem, rootsPem, chainPem];
 }

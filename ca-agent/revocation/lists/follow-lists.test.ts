@@ -94,7 +94,7 @@ it("a Secret's list comes into force at once", async () => {
   const api = new InProcessApi(cluster);
   const starting = followSecretLists({ ...deps, api, namespace: metadata.namespace, random: () => 0.5 });
   await pass(1000);
-  const lists = await starting;
+  const { lists } = await starting;
   expect(listed(lists)).toEqual([]);
   cluster.replace(KINDS.secrets, secret({ ...texts, "ca-crl.pem": listOf("4f", "50") }));
   await pass(1000);

@@ -3,10 +3,13 @@ import { join } from "node:path";
 import { pause } from "../../../kubernetes/bounded-call.ts";
 import { KINDS } from "../../../kubernetes/kinds.ts";
 import type { KubernetesApi, KubernetesObject } from "../../../kubernetes/kubernetes-api.ts";
+import { Confirmation } from "../../../kubernetes/reflector/confirmation.ts";
 import { withoutManagedFields } from "../../../kubernetes/reflector/object-store.ts";
 import { startReflector } from "../../../kubernetes/reflector/reflector.ts";
 import { errnoOf, MeshError } from "../../../mesh/mesh-error.ts";
+import type { SourceReading } from "../../../mesh/policy/authentication/trust-readings.ts";
 import type { Random } from "../../../mesh/runtime.ts";
+import { digestByIdentity } from "../../../net/digest-by-identity.ts";
 import { describeSecret, PLUGGED_IN_SECRET } from "../../authority/secrets/authority-secret.ts";
 import { CaError } from "../../ca-error.ts";
 import { type FoundLists, LiveLists, type LiveListsDeps } from "./live-lists.ts";
@@ -50,13 +53,22 @@ export interface FollowSecretListsDeps extends LiveListsDeps {
   readonly random: Random;
 }
 
+/** The lists of a Secret. */
+export interface SecretLists {
+  readonly lists: LiveLists;
+  /** The lists in force, and how long ago they were last known to be what is stored. */
+  reading(): SourceReading;
+}
+
 /** The same for the operator's Secret `cacerts`, the only one that Istio reads lists from. */
-export async function followSecretLists(deps: FollowSecretListsDeps): Promise<LiveLists> {
-  const { namespace, signal } = deps;
+export async function followSecretLists(deps: FollowSecretListsDeps): Promise<SecretLists> {
+  const { namespace, clock, signal } = deps;
   const lists = new LiveLists(deps);
   const check = (): void => {
     const [secret] = reflector.objects.values();
+    confirmation.begin();
     if (reflector.hasSynced && !signal.aborted) lists.take(findInSecret(secret));
+    confirmation.end();
   };
   const reflector = startReflector(deps, {
     selection: { kind: KINDS.secrets, namespace, fieldSelector: `metadata.name=${PLUGGED_IN_SECRET}` },
@@ -64,9 +76,16 @@ export async function followSecretLists(deps: FollowSecretListsDeps): Promise<Li
     onChanges: check,
     signal,
   });
+  const digestOf = digestByIdentity((entries: ReturnType<LiveLists["entries"]>) => entries);
+  const confirmation = new Confirmation({
+    digest: () => digestOf(lists.entries()),
+    isInForce: () => lists.fault() === undefined,
+    reflector,
+    clock,
+  });
   void reflector.synced.then(check);
   await lists.opened();
-  return lists;
+  return { lists, reading: () => confirmation.read() };
 }
 
 function findInSecret(secret: KubernetesObject | undefined): FoundLists {

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file discovery.proto.
  */
 export const file_discovery: GenFile = /*@__PURE__*/
-  fileDesc("Cg9kaXNjb3ZlcnkucHJvdG8SFGVudGVudGUuZGlzY292ZXJ5LnYxIsYBCg9EaXNjb3ZlclJlcXVlc3QSKgoFcHJveHkYASABKAsyGy5lbnRlbnRlLmRpc2NvdmVyeS52MS5Qcm94eRIyCglzdWJzY3JpYmUYAiADKAsyHy5lbnRlbnRlLmRpc2NvdmVyeS52MS5TdWJzY3JpYmUSEwoLdW5zdWJzY3JpYmUYAyADKA0SPgoPYWNrbm93bGVkZ2VtZW50GAQgASgLMiUuZW50ZW50ZS5kaXNjb3ZlcnkudjEuQWNrbm93bGVkZ2VtZW50Ik0KBVByb3h5EjMKCHdvcmtsb2FkGAEgASgLMiEuZW50ZW50ZS5kaXNjb3ZlcnkudjEuV29ya2xvYWRSZWYSDwoHdmVyc2lvbhgCIAEoCSK7AgoJU3Vic2NyaWJlEgoKAmlkGAEgASgNEjQKDHRydXN0X2J1bmRsZRgCIAEoCzIcLmVudGVudGUuZGlzY292ZXJ5LnYxLlNpbmdsZUgAEi8KB2luYm91bmQYAyABKAsyHC5lbnRlbnRlLmRpc2NvdmVyeS52MS5TaW5nbGVIABIvCgdnYXRld2F5GAQgASgLMhwuZW50ZW50ZS5kaXNjb3ZlcnkudjEuU2luZ2xlSAASNgoHYWRkcmVzcxgFIAEoCzIjLmVudGVudGUuZGlzY292ZXJ5LnYxLkFkZHJlc3NUYXJnZXRIABIwCgRob3N0GAYgASgLMiAuZW50ZW50ZS5kaXNjb3ZlcnkudjEuSG9zdFRhcmdldEgAEhQKDGtub3duX2RpZ2VzdBgHIAEoDEIKCghyZXNvdXJjZSIICgZTaW5nbGUiVQoPQWNrbm93bGVkZ2VtZW50Eg0KBW5vbmNlGAEgASgNEjMKCnJlamVjdGlvbnMYAiADKAsyHy5lbnRlbnRlLmRpc2NvdmVyeS52MS5SZWplY3Rpb24iNQoJUmVqZWN0aW9uEgoKAmlkGAEgASgNEg4KBnJlYXNvbhgCIAEoCRIMCgRyb290GAMgASgJIlAKEERpc2NvdmVyUmVzcG9uc2USDQoFbm9uY2UYASABKA0SLQoHdXBkYXRlcxgCIAMoCzIcLmVudGVudGUuZGlzY292ZXJ5LnYxLlVwZGF0ZSKQAQoGVXBkYXRlEgoKAmlkGAEgASgNEiwKBXZhbHVlGAIgASgLMhsuZW50ZW50ZS5kaXNjb3ZlcnkudjEuVmFsdWVIABIxCgl1bmNoYW5nZWQYAyABKAsyHC5lbnRlbnRlLmRpc2NvdmVyeS52MS5TaW5nbGVIABIPCgVmYXVsdBgEIAEoCUgAQggKBnJlc3VsdCIoCgVWYWx1ZRIOCgZkaWdlc3QYASABKAwSDwoHZW5jb2RlZBgCIAEoDCIuCgtXb3JrbG9hZFJlZhIRCgluYW1lc3BhY2UYASABKAkSDAoEbmFtZRgCIAEoCSKuAQoMV29ya2xvYWRJbmZvEhEKCW5hbWVzcGFjZRgBIAEoCRILCgNwb2QYAiABKAkSEAoId29ya2xvYWQYAyABKAkSFwoPc2VydmljZV9hY2NvdW50GAQgASgJEgsKA2FwcBgFIAEoCRIPCgd2ZXJzaW9uGAYgASgJEhkKEWNhbm9uaWNhbF9zZXJ2aWNlGAcgASgJEhoKEmNhbm9uaWNhbF9yZXZpc2lvbhgIIAEoCSI8CgtTZXJ2aWNlSW5mbxIMCgRob3N0GAEgASgJEgwKBG5hbWUYAiABKAkSEQoJbmFtZXNwYWNlGAMgASgJIoUCChNUcnVzdEJ1bmRsZVJlc291cmNlEg0KBXJvb3RzGAEgAygJEhUKDXRydXN0X2RvbWFpbnMYAiADKAkSFAoMc2lnbmluZ19yb290GAMgASgJEjgKCWZlZGVyYXRlZBgEIAMoCzIlLmVudGVudGUuZGlzY292ZXJ5LnYxLkZlZGVyYXRlZERvbWFpbhJGChRyZXZva2VkX2NlcnRpZmljYXRlcxgFIAMoCzIoLmVudGVudGUuZGlzY292ZXJ5LnYxLlJldm9rZWRDZXJ0aWZpY2F0ZRIaChJyZXZva2VkX2lkZW50aXRpZXMYBiADKAkSFAoMcmV2b2tlZF9wb2RzGAcgAygJIkoKD0ZlZGVyYXRlZERvbWFpbhIUCgx0cnVzdF9kb21haW4YASABKAkSDQoFcm9vdHMYAiADKAkSEgoKaW5jb21wbGV0ZRgDIAEoCCI7ChJSZXZva2VkQ2VydGlmaWNhdGUSFQoNc2VyaWFsX251bWJlchgBIAEoCRIOCgZpc3N1ZXIYAiABKAkiMAoSU2VydmVyTW9kZURlY2lzaW9uEgwKBG1vZGUYASABKAkSDAoEcnVsZRgCIAEoCSKZAQoLSW5ib3VuZFBvcnQSDAoEcG9ydBgBIAEoDRI2CgRtb2RlGAIgASgLMiguZW50ZW50ZS5kaXNjb3ZlcnkudjEuU2VydmVyTW9kZURlY2lzaW9uEhAKCHByb3RvY29sGAMgASgJEjIKB3NlcnZpY2UYBCABKAsyIS5lbnRlbnRlLmRpc2NvdmVyeS52MS5TZXJ2aWNlSW5mbyKrAgoPSW5ib3VuZFJlc291cmNlEjQKCHdvcmtsb2FkGAEgASgLMiIuZW50ZW50ZS5kaXNjb3ZlcnkudjEuV29ya2xvYWRJbmZvEj4KDGRlZmF1bHRfbW9kZRgCIAEoCzIoLmVudGVudGUuZGlzY292ZXJ5LnYxLlNlcnZlck1vZGVEZWNpc2lvbhIwCgVwb3J0cxgDIAMoCzIhLmVudGVudGUuZGlzY292ZXJ5LnYxLkluYm91bmRQb3J0EjoKDWF1dGhvcml6YXRpb24YBCABKAsyIy5lbnRlbnRlLmRpc2NvdmVyeS52MS5BdXRob3JpemF0aW9uEjQKC3Rva2VuX3J1bGVzGAUgAygLMh8uZW50ZW50ZS5kaXNjb3ZlcnkudjEuVG9rZW5SdWxlIoUBCg1BdXRob3JpemF0aW9uEjsKCHBvbGljaWVzGAEgAygLMikuZW50ZW50ZS5kaXNjb3ZlcnkudjEuQXV0aG9yaXphdGlvblBvbGljeRIaChJwYXRoX25vcm1hbGl6YXRpb24YAiABKAkSGwoTbnVtX3RydXN0ZWRfcHJveGllcxgDIAEoDSKkAQoTQXV0aG9yaXphdGlvblBvbGljeRIRCgluYW1lc3BhY2UYASABKAkSDAoEbmFtZRgCIAEoCRIOCgZhY3Rpb24YAyABKAkSEAoIcHJvdmlkZXIYBCABKAkSEgoKaXNfZHJ5X3J1bhgFIAEoCBI2CgVydWxlcxgGIAMoCzInLmVudGVudGUuZGlzY292ZXJ5LnYxLkF1dGhvcml6YXRpb25SdWxlIr8BChFBdXRob3JpemF0aW9uUnVsZRI3CgRmcm9tGAEgAygLMikuZW50ZW50ZS5kaXNjb3ZlcnkudjEuQXV0aG9yaXphdGlvbkNsYXVzZRI1CgJ0bxgCIAMoCzIpLmVudGVudGUuZGlzY292ZXJ5LnYxLkF1dGhvcml6YXRpb25DbGF1c2USOgoEd2hlbhgDIAMoCzIsLmVudGVudGUuZGlzY292ZXJ5LnYxLkF1dGhvcml6YXRpb25Db25kaXRpb24iVwoTQXV0aG9yaXphdGlvbkNsYXVzZRJACgpjb25kaXRpb25zGAEgAygLMiwuZW50ZW50ZS5kaXNjb3ZlcnkudjEuQXV0aG9yaXphdGlvbkNvbmRpdGlvbiJJChZBdXRob3JpemF0aW9uQ29uZGl0aW9uEgsKA2tleRgBIAEoCRIOCgZ2YWx1ZXMYAiADKAkSEgoKbm90X3ZhbHVlcxgDIAMoCSLSAgoJVG9rZW5SdWxlEgwKBG5hbWUYASABKAkSDgoGaXNzdWVyGAIgASgJEhEKCWF1ZGllbmNlcxgDIAMoCRIMCgRqd2tzGAQgASgJEjYKDGZyb21faGVhZGVycxgFIAMoCzIgLmVudGVudGUuZGlzY292ZXJ5LnYxLlRva2VuRmllbGQSEwoLZnJvbV9wYXJhbXMYBiADKAkSFAoMZnJvbV9jb29raWVzGAcgAygJEh4KFmZvcndhcmRfb3JpZ2luYWxfdG9rZW4YCCABKAgSIAoYb3V0cHV0X3BheWxvYWRfdG9faGVhZGVyGAkgASgJEkEKF291dHB1dF9jbGFpbV90b19oZWFkZXJzGAogAygLMiAuZW50ZW50ZS5kaXNjb3ZlcnkudjEuQ2xhaW1GaWVsZBIeChZzcGFjZV9kZWxpbWl0ZWRfY2xhaW1zGAsgAygJIioKClRva2VuRmllbGQSDAoEbmFtZRgBIAEoCRIOCgZwcmVmaXgYAiABKAkiKwoKQ2xhaW1GaWVsZBIOCgZoZWFkZXIYASABKAkSDQoFY2xhaW0YAiABKAkiKQoNQWRkcmVzc1RhcmdldBIKCgJpcBgBIAEoCRIMCgRwb3J0GAIgASgNIjgKCkhvc3RUYXJnZXQSDAoEaG9zdBgBIAEoCRIMCgRwb3J0GAIgASgNEg4KBnN1YnNldBgDIAEoCSJuCghFbmRwb2ludBIKCgJpcBgBIAEoCRIMCgRwb3J0GAIgASgNEhIKCm11dHVhbF90bHMYAyABKAgSNAoId29ya2xvYWQYBCABKAsyIi5lbnRlbnRlLmRpc2NvdmVyeS52MS5Xb3JrbG9hZEluZm8irwEKDkNvbm5lY3Rpb25Qb29sEhQKDGh0dHBfdmVyc2lvbhgBIAEoCRIUCgxtYXhfcmVxdWVzdHMYAiABKA0SIwobbWF4X3JlcXVlc3RzX3Blcl9jb25uZWN0aW9uGAMgASgNEh4KFm1heF9jb25jdXJyZW50X3N0cmVhbXMYBCABKA0SEwoLbWF4X3JldHJpZXMYBSABKA0SFwoPaWRsZV90aW1lb3V0X21zGAYgASgNItkCCg9NZXNoRGVzdGluYXRpb24SDAoEaG9zdBgBIAEoCRIMCgRwb3J0GAIgASgNEg4KBnN1YnNldBgDIAEoCRIQCghwcm90b2NvbBgEIAEoCRILCgNzbmkYBSABKAkSEgoKaWRlbnRpdGllcxgGIAMoCRIQCgh0bHNfcnVsZRgHIAEoCRIxCgllbmRwb2ludHMYCCADKAsyHi5lbnRlbnRlLmRpc2NvdmVyeS52MS5FbmRwb2ludBIyCgdzZXJ2aWNlGAkgASgLMiEuZW50ZW50ZS5kaXNjb3ZlcnkudjEuU2VydmljZUluZm8SLwoGcm91dGVzGAogAygLMh8uZW50ZW50ZS5kaXNjb3ZlcnkudjEuSHR0cFJvdXRlEj0KD2Nvbm5lY3Rpb25fcG9vbBgLIAEoCzIkLmVudGVudGUuZGlzY292ZXJ5LnYxLkNvbm5lY3Rpb25Qb29sIhgKFlBhc3N0aHJvdWdoRGVzdGluYXRpb24iJAoSUmVmdXNlZERlc3RpbmF0aW9uEg4KBnJlYXNvbhgBIAEoCSLdAQoTRGVzdGluYXRpb25SZXNvdXJjZRI1CgRtZXNoGAEgASgLMiUuZW50ZW50ZS5kaXNjb3ZlcnkudjEuTWVzaERlc3RpbmF0aW9uSAASQwoLcGFzc3Rocm91Z2gYAiABKAsyLC5lbnRlbnRlLmRpc2NvdmVyeS52MS5QYXNzdGhyb3VnaERlc3RpbmF0aW9uSAASOwoHcmVmdXNlZBgDIAEoCzIoLmVudGVudGUuZGlzY292ZXJ5LnYxLlJlZnVzZWREZXN0aW5hdGlvbkgAQg0KC2Rlc3RpbmF0aW9uIl0KC1N0cmluZ01hdGNoEg8KBWV4YWN0GAEgASgJSAASEAoGcHJlZml4GAIgASgJSAASDwoFcmVnZXgYAyABKAlIABIRCgdwcmVzZW50GAQgASgISABCBwoFbWF0Y2giTQoLSGVhZGVyTWF0Y2gSDAoEbmFtZRgBIAEoCRIwCgV2YWx1ZRgCIAEoCzIhLmVudGVudGUuZGlzY292ZXJ5LnYxLlN0cmluZ01hdGNoIkwKClF1ZXJ5TWF0Y2gSDAoEbmFtZRgBIAEoCRIwCgV2YWx1ZRgCIAEoCzIhLmVudGVudGUuZGlzY292ZXJ5LnYxLlN0cmluZ01hdGNoIpgDCglIdHRwTWF0Y2gSLgoDdXJpGAEgASgLMiEuZW50ZW50ZS5kaXNjb3ZlcnkudjEuU3RyaW5nTWF0Y2gSMQoGbWV0aG9kGAIgASgLMiEuZW50ZW50ZS5kaXNjb3ZlcnkudjEuU3RyaW5nTWF0Y2gSNAoJYXV0aG9yaXR5GAMgASgLMiEuZW50ZW50ZS5kaXNjb3ZlcnkudjEuU3RyaW5nTWF0Y2gSMgoHaGVhZGVycxgEIAMoCzIhLmVudGVudGUuZGlzY292ZXJ5LnYxLkhlYWRlck1hdGNoEjoKD3dpdGhvdXRfaGVhZGVycxgFIAMoCzIhLmVudGVudGUuZGlzY292ZXJ5LnYxLkhlYWRlck1hdGNoEhcKD2lnbm9yZV91cmlfY2FzZRgGIAEoCBI2CgxxdWVyeV9wYXJhbXMYByADKAsyIC5lbnRlbnRlLmRpc2NvdmVyeS52MS5RdWVyeU1hdGNoEjEKBnNjaGVtZRgIIAEoCzIhLmVudGVudGUuZGlzY292ZXJ5LnYxLlN0cmluZ01hdGNoIioKC0hlYWRlclZhbHVlEgwKBG5hbWUYASABKAkSDQoFdmFsdWUYAiABKAkifAoKSGVhZGVyRWRpdBIuCgNzZXQYASADKAsyIS5lbnRlbnRlLmRpc2NvdmVyeS52MS5IZWFkZXJWYWx1ZRIuCgNhZGQYAiADKAsyIS5lbnRlbnRlLmRpc2NvdmVyeS52MS5IZWFkZXJWYWx1ZRIOCgZyZW1vdmUYAyADKAkieQoQSGVhZGVyT3BlcmF0aW9ucxIxCgdyZXF1ZXN0GAEgASgLMiAuZW50ZW50ZS5kaXNjb3ZlcnkudjEuSGVhZGVyRWRpdBIyCghyZXNwb25zZRgCIAEoCzIgLmVudGVudGUuZGlzY292ZXJ5LnYxLkhlYWRlckVkaXQingEKDldlaWdodGVkVGFyZ2V0EjAKBnRhcmdldBgBIAEoCzIgLmVudGVudGUuZGlzY292ZXJ5LnYxLkhvc3RUYXJnZXQSDgoGd2VpZ2h0GAIgASgNEjcKB2hlYWRlcnMYAyABKAsyJi5lbnRlbnRlLmRpc2NvdmVyeS52MS5IZWFkZXJPcGVyYXRpb25zEhEKCWF1dGhvcml0eRgEIAEoCSIuCgxSb3V0ZVJld3JpdGUSCwoDdXJpGAEgASgJEhEKCWF1dGhvcml0eRgCIAEoCSJbCg1Sb3V0ZVJlZGlyZWN0EgsKA3VyaRgBIAEoCRIRCglhdXRob3JpdHkYAiABKAkSDgoGc2NoZW1lGAMgASgJEgwKBHBvcnQYBCABKA0SDAoEY29kZRgFIAEoDSJGCgdSZXRyeU9uEhIKCmNvbmRpdGlvbnMYASADKAkSEAoIc3RhdHVzZXMYAiADKA0SFQoNZ3JwY19zdGF0dXNlcxgDIAMoDSJtCgxSb3V0ZVJldHJpZXMSEAoIYXR0ZW1wdHMYASABKA0SGgoScGVyX3RyeV90aW1lb3V0X21zGAIgASgNEi8KCHJldHJ5X29uGAMgASgLMh0uZW50ZW50ZS5kaXNjb3ZlcnkudjEuUmV0cnlPbiI4CgpEZWxheUZhdWx0EhYKDmZpeGVkX2RlbGF5X21zGAEgASgNEhIKCnBlcmNlbnRhZ2UYAiABKAEiXwoKQWJvcnRGYXVsdBITCgtodHRwX3N0YXR1cxgBIAEoDRISCgpwZXJjZW50YWdlGAIgASgBEhgKC2dycGNfc3RhdHVzGAMgASgNSACIAQFCDgoMX2dycGNfc3RhdHVzIm4KClJvdXRlRmF1bHQSLwoFZGVsYXkYASABKAsyIC5lbnRlbnRlLmRpc2NvdmVyeS52MS5EZWxheUZhdWx0Ei8KBWFib3J0GAIgASgLMiAuZW50ZW50ZS5kaXNjb3ZlcnkudjEuQWJvcnRGYXVsdCKyAwoJSHR0cFJvdXRlEgwKBG5hbWUYASABKAkSMAoHbWF0Y2hlcxgCIAMoCzIfLmVudGVudGUuZGlzY292ZXJ5LnYxLkh0dHBNYXRjaBI1Cgd0YXJnZXRzGAMgAygLMiQuZW50ZW50ZS5kaXNjb3ZlcnkudjEuV2VpZ2h0ZWRUYXJnZXQSDwoHcmVmdXNhbBgEIAEoCRIzCgdyZXdyaXRlGAUgASgLMiIuZW50ZW50ZS5kaXNjb3ZlcnkudjEuUm91dGVSZXdyaXRlEjUKCHJlZGlyZWN0GAYgASgLMiMuZW50ZW50ZS5kaXNjb3ZlcnkudjEuUm91dGVSZWRpcmVjdBISCgp0aW1lb3V0X21zGAcgASgNEjMKB3JldHJpZXMYCCABKAsyIi5lbnRlbnRlLmRpc2NvdmVyeS52MS5Sb3V0ZVJldHJpZXMSNwoHaGVhZGVycxgJIAEoCzImLmVudGVudGUuZGlzY292ZXJ5LnYxLkhlYWRlck9wZXJhdGlvbnMSLwoFZmF1bHQYCiABKAsyIC5lbnRlbnRlLmRpc2NvdmVyeS52MS5Sb3V0ZUZhdWx0Ik0KC1ZpcnR1YWxIb3N0Eg0KBWhvc3RzGAEgAygJEi8KBnJvdXRlcxgCIAMoCzIfLmVudGVudGUuZGlzY292ZXJ5LnYxLkh0dHBSb3V0ZSJZCg9HYXRld2F5TGlzdGVuZXISDAoEcG9ydBgBIAEoDRI4Cg12aXJ0dWFsX2hvc3RzGAIgAygLMiEuZW50ZW50ZS5kaXNjb3ZlcnkudjEuVmlydHVhbEhvc3Qi8wEKD0dhdGV3YXlSZXNvdXJjZRI0Cgh3b3JrbG9hZBgBIAEoCzIiLmVudGVudGUuZGlzY292ZXJ5LnYxLldvcmtsb2FkSW5mbxI4CglsaXN0ZW5lcnMYAiADKAsyJS5lbnRlbnRlLmRpc2NvdmVyeS52MS5HYXRld2F5TGlzdGVuZXISOgoNYXV0aG9yaXphdGlvbhgDIAEoCzIjLmVudGVudGUuZGlzY292ZXJ5LnYxLkF1dGhvcml6YXRpb24SNAoLdG9rZW5fcnVsZXMYBCADKAsyHy5lbnRlbnRlLmRpc2NvdmVyeS52MS5Ub2tlblJ1bGUycQoQRGlzY292ZXJ5U2VydmljZRJdCghEaXNjb3ZlchIlLmVudGVudGUuZGlzY292ZXJ5LnYxLkRpc2NvdmVyUmVxdWVzdBomLmVudGVudGUuZGlzY292ZXJ5LnYxLkRpc2NvdmVyUmVzcG9uc2UoATABYgZwcm90bzM");
+  fileDesc("Cg9kaXNjb3ZlcnkucHJvdG8SFGVudGVudGUuZGlzY292ZXJ5LnYxIsYBCg9EaXNjb3ZlclJlcXVlc3QSKgoFcHJveHkYASABKAsyGy5lbnRlbnRlLmRpc2NvdmVyeS52MS5Qcm94eRIyCglzdWJzY3JpYmUYAiADKAsyHy5lbnRlbnRlLmRpc2NvdmVyeS52MS5TdWJzY3JpYmUSEwoLdW5zdWJzY3JpYmUYAyADKA0SPgoPYWNrbm93bGVkZ2VtZW50GAQgASgLMiUuZW50ZW50ZS5kaXNjb3ZlcnkudjEuQWNrbm93bGVkZ2VtZW50Ik0KBVByb3h5EjMKCHdvcmtsb2FkGAEgASgLMiEuZW50ZW50ZS5kaXNjb3ZlcnkudjEuV29ya2xvYWRSZWYSDwoHdmVyc2lvbhgCIAEoCSK7AgoJU3Vic2NyaWJlEgoKAmlkGAEgASgNEjQKDHRydXN0X2J1bmRsZRgCIAEoCzIcLmVudGVudGUuZGlzY292ZXJ5LnYxLlNpbmdsZUgAEi8KB2luYm91bmQYAyABKAsyHC5lbnRlbnRlLmRpc2NvdmVyeS52MS5TaW5nbGVIABIvCgdnYXRld2F5GAQgASgLMhwuZW50ZW50ZS5kaXNjb3ZlcnkudjEuU2luZ2xlSAASNgoHYWRkcmVzcxgFIAEoCzIjLmVudGVudGUuZGlzY292ZXJ5LnYxLkFkZHJlc3NUYXJnZXRIABIwCgRob3N0GAYgASgLMiAuZW50ZW50ZS5kaXNjb3ZlcnkudjEuSG9zdFRhcmdldEgAEhQKDGtub3duX2RpZ2VzdBgHIAEoDEIKCghyZXNvdXJjZSIICgZTaW5nbGUiVQoPQWNrbm93bGVkZ2VtZW50Eg0KBW5vbmNlGAEgASgNEjMKCnJlamVjdGlvbnMYAiADKAsyHy5lbnRlbnRlLmRpc2NvdmVyeS52MS5SZWplY3Rpb24iNQoJUmVqZWN0aW9uEgoKAmlkGAEgASgNEg4KBnJlYXNvbhgCIAEoCRIMCgRyb290GAMgASgJIlAKEERpc2NvdmVyUmVzcG9uc2USDQoFbm9uY2UYASABKA0SLQoHdXBkYXRlcxgCIAMoCzIcLmVudGVudGUuZGlzY292ZXJ5LnYxLlVwZGF0ZSLHAQoGVXBkYXRlEgoKAmlkGAEgASgNEiwKBXZhbHVlGAIgASgLMhsuZW50ZW50ZS5kaXNjb3ZlcnkudjEuVmFsdWVIABIxCgl1bmNoYW5nZWQYAyABKAsyHC5lbnRlbnRlLmRpc2NvdmVyeS52MS5TaW5nbGVIABIPCgVmYXVsdBgEIAEoCUgAEjUKCHJlYWRpbmdzGAUgASgLMiMuZW50ZW50ZS5kaXNjb3ZlcnkudjEuVHJ1c3RSZWFkaW5nc0IICgZyZXN1bHQi/AEKDVRydXN0UmVhZGluZ3MSFQoNY29udHJvbF9wbGFuZRgBIAEoCRI0CgdwbHVnZ2VkGAIgASgLMiMuZW50ZW50ZS5kaXNjb3ZlcnkudjEuU291cmNlUmVhZGluZxIwCgNvd24YAyABKAsyIy5lbnRlbnRlLmRpc2NvdmVyeS52MS5Tb3VyY2VSZWFkaW5nEjgKC3Jldm9jYXRpb25zGAQgASgLMiMuZW50ZW50ZS5kaXNjb3ZlcnkudjEuU291cmNlUmVhZGluZxIyCgVsaXN0cxgFIAEoCzIjLmVudGVudGUuZGlzY292ZXJ5LnYxLlNvdXJjZVJlYWRpbmciLwoNU291cmNlUmVhZGluZxIOCgZkaWdlc3QYASABKAwSDgoGYWdlX21zGAIgASgNIigKBVZhbHVlEg4KBmRpZ2VzdBgBIAEoDBIPCgdlbmNvZGVkGAIgASgMIi4KC1dvcmtsb2FkUmVmEhEKCW5hbWVzcGFjZRgBIAEoCRIMCgRuYW1lGAIgASgJIq4BCgxXb3JrbG9hZEluZm8SEQoJbmFtZXNwYWNlGAEgASgJEgsKA3BvZBgCIAEoCRIQCgh3b3JrbG9hZBgDIAEoCRIXCg9zZXJ2aWNlX2FjY291bnQYBCABKAkSCwoDYXBwGAUgASgJEg8KB3ZlcnNpb24YBiABKAkSGQoRY2Fub25pY2FsX3NlcnZpY2UYByABKAkSGgoSY2Fub25pY2FsX3JldmlzaW9uGAggASgJIjwKC1NlcnZpY2VJbmZvEgwKBGhvc3QYASABKAkSDAoEbmFtZRgCIAEoCRIRCgluYW1lc3BhY2UYAyABKAkihQIKE1RydXN0QnVuZGxlUmVzb3VyY2USDQoFcm9vdHMYASADKAkSFQoNdHJ1c3RfZG9tYWlucxgCIAMoCRIUCgxzaWduaW5nX3Jvb3QYAyABKAkSOAoJZmVkZXJhdGVkGAQgAygLMiUuZW50ZW50ZS5kaXNjb3ZlcnkudjEuRmVkZXJhdGVkRG9tYWluEkYKFHJldm9rZWRfY2VydGlmaWNhdGVzGAUgAygLMiguZW50ZW50ZS5kaXNjb3ZlcnkudjEuUmV2b2tlZENlcnRpZmljYXRlEhoKEnJldm9rZWRfaWRlbnRpdGllcxgGIAMoCRIUCgxyZXZva2VkX3BvZHMYByADKAkiSgoPRmVkZXJhdGVkRG9tYWluEhQKDHRydXN0X2RvbWFpbhgBIAEoCRINCgVyb290cxgCIAMoCRISCgppbmNvbXBsZXRlGAMgASgIIjsKElJldm9rZWRDZXJ0aWZpY2F0ZRIVCg1zZXJpYWxfbnVtYmVyGAEgASgJEg4KBmlzc3VlchgCIAEoCSIwChJTZXJ2ZXJNb2RlRGVjaXNpb24SDAoEbW9kZRgBIAEoCRIMCgRydWxlGAIgASgJIpkBCgtJbmJvdW5kUG9ydBIMCgRwb3J0GAEgASgNEjYKBG1vZGUYAiABKAsyKC5lbnRlbnRlLmRpc2NvdmVyeS52MS5TZXJ2ZXJNb2RlRGVjaXNpb24SEAoIcHJvdG9jb2wYAyABKAkSMgoHc2VydmljZRgEIAEoCzIhLmVudGVudGUuZGlzY292ZXJ5LnYxLlNlcnZpY2VJbmZvIqsCCg9JbmJvdW5kUmVzb3VyY2USNAoId29ya2xvYWQYASABKAsyIi5lbnRlbnRlLmRpc2NvdmVyeS52MS5Xb3JrbG9hZEluZm8SPgoMZGVmYXVsdF9tb2RlGAIgASgLMiguZW50ZW50ZS5kaXNjb3ZlcnkudjEuU2VydmVyTW9kZURlY2lzaW9uEjAKBXBvcnRzGAMgAygLMiEuZW50ZW50ZS5kaXNjb3ZlcnkudjEuSW5ib3VuZFBvcnQSOgoNYXV0aG9yaXphdGlvbhgEIAEoCzIjLmVudGVudGUuZGlzY292ZXJ5LnYxLkF1dGhvcml6YXRpb24SNAoLdG9rZW5fcnVsZXMYBSADKAsyHy5lbnRlbnRlLmRpc2NvdmVyeS52MS5Ub2tlblJ1bGUihQEKDUF1dGhvcml6YXRpb24SOwoIcG9saWNpZXMYASADKAsyKS5lbnRlbnRlLmRpc2NvdmVyeS52MS5BdXRob3JpemF0aW9uUG9saWN5EhoKEnBhdGhfbm9ybWFsaXphdGlvbhgCIAEoCRIbChNudW1fdHJ1c3RlZF9wcm94aWVzGAMgASgNIqQBChNBdXRob3JpemF0aW9uUG9saWN5EhEKCW5hbWVzcGFjZRgBIAEoCRIMCgRuYW1lGAIgASgJEg4KBmFjdGlvbhgDIAEoCRIQCghwcm92aWRlchgEIAEoCRISCgppc19kcnlfcnVuGAUgASgIEjYKBXJ1bGVzGAYgAygLMicuZW50ZW50ZS5kaXNjb3ZlcnkudjEuQXV0aG9yaXphdGlvblJ1bGUivwEKEUF1dGhvcml6YXRpb25SdWxlEjcKBGZyb20YASADKAsyKS5lbnRlbnRlLmRpc2NvdmVyeS52MS5BdXRob3JpemF0aW9uQ2xhdXNlEjUKAnRvGAIgAygLMikuZW50ZW50ZS5kaXNjb3ZlcnkudjEuQXV0aG9yaXphdGlvbkNsYXVzZRI6CgR3aGVuGAMgAygLMiwuZW50ZW50ZS5kaXNjb3ZlcnkudjEuQXV0aG9yaXphdGlvbkNvbmRpdGlvbiJXChNBdXRob3JpemF0aW9uQ2xhdXNlEkAKCmNvbmRpdGlvbnMYASADKAsyLC5lbnRlbnRlLmRpc2NvdmVyeS52MS5BdXRob3JpemF0aW9uQ29uZGl0aW9uIkkKFkF1dGhvcml6YXRpb25Db25kaXRpb24SCwoDa2V5GAEgASgJEg4KBnZhbHVlcxgCIAMoCRISCgpub3RfdmFsdWVzGAMgAygJItICCglUb2tlblJ1bGUSDAoEbmFtZRgBIAEoCRIOCgZpc3N1ZXIYAiABKAkSEQoJYXVkaWVuY2VzGAMgAygJEgwKBGp3a3MYBCABKAkSNgoMZnJvbV9oZWFkZXJzGAUgAygLMiAuZW50ZW50ZS5kaXNjb3ZlcnkudjEuVG9rZW5GaWVsZBITCgtmcm9tX3BhcmFtcxgGIAMoCRIUCgxmcm9tX2Nvb2tpZXMYByADKAkSHgoWZm9yd2FyZF9vcmlnaW5hbF90b2tlbhgIIAEoCBIgChhvdXRwdXRfcGF5bG9hZF90b19oZWFkZXIYCSABKAkSQQoXb3V0cHV0X2NsYWltX3RvX2hlYWRlcnMYCiADKAsyIC5lbnRlbnRlLmRpc2NvdmVyeS52MS5DbGFpbUZpZWxkEh4KFnNwYWNlX2RlbGltaXRlZF9jbGFpbXMYCyADKAkiKgoKVG9rZW5GaWVsZBIMCgRuYW1lGAEgASgJEg4KBnByZWZpeBgCIAEoCSIrCgpDbGFpbUZpZWxkEg4KBmhlYWRlchgBIAEoCRINCgVjbGFpbRgCIAEoCSIpCg1BZGRyZXNzVGFyZ2V0EgoKAmlwGAEgASgJEgwKBHBvcnQYAiABKA0iOAoKSG9zdFRhcmdldBIMCgRob3N0GAEgASgJEgwKBHBvcnQYAiABKA0SDgoGc3Vic2V0GAMgASgJIm4KCEVuZHBvaW50EgoKAmlwGAEgASgJEgwKBHBvcnQYAiABKA0SEgoKbXV0dWFsX3RscxgDIAEoCBI0Cgh3b3JrbG9hZBgEIAEoCzIiLmVudGVudGUuZGlzY292ZXJ5LnYxLldvcmtsb2FkSW5mbyKvAQoOQ29ubmVjdGlvblBvb2wSFAoMaHR0cF92ZXJzaW9uGAEgASgJEhQKDG1heF9yZXF1ZXN0cxgCIAEoDRIjChttYXhfcmVxdWVzdHNfcGVyX2Nvbm5lY3Rpb24YAyABKA0SHgoWbWF4X2NvbmN1cnJlbnRfc3RyZWFtcxgEIAEoDRITCgttYXhfcmV0cmllcxgFIAEoDRIXCg9pZGxlX3RpbWVvdXRfbXMYBiABKA0i2QIKD01lc2hEZXN0aW5hdGlvbhIMCgRob3N0GAEgASgJEgwKBHBvcnQYAiABKA0SDgoGc3Vic2V0GAMgASgJEhAKCHByb3RvY29sGAQgASgJEgsKA3NuaRgFIAEoCRISCgppZGVudGl0aWVzGAYgAygJEhAKCHRsc19ydWxlGAcgASgJEjEKCWVuZHBvaW50cxgIIAMoCzIeLmVudGVudGUuZGlzY292ZXJ5LnYxLkVuZHBvaW50EjIKB3NlcnZpY2UYCSABKAsyIS5lbnRlbnRlLmRpc2NvdmVyeS52MS5TZXJ2aWNlSW5mbxIvCgZyb3V0ZXMYCiADKAsyHy5lbnRlbnRlLmRpc2NvdmVyeS52MS5IdHRwUm91dGUSPQoPY29ubmVjdGlvbl9wb29sGAsgASgLMiQuZW50ZW50ZS5kaXNjb3ZlcnkudjEuQ29ubmVjdGlvblBvb2wiGAoWUGFzc3Rocm91Z2hEZXN0aW5hdGlvbiIkChJSZWZ1c2VkRGVzdGluYXRpb24SDgoGcmVhc29uGAEgASgJIt0BChNEZXN0aW5hdGlvblJlc291cmNlEjUKBG1lc2gYASABKAsyJS5lbnRlbnRlLmRpc2NvdmVyeS52MS5NZXNoRGVzdGluYXRpb25IABJDCgtwYXNzdGhyb3VnaBgCIAEoCzIsLmVudGVudGUuZGlzY292ZXJ5LnYxLlBhc3N0aHJvdWdoRGVzdGluYXRpb25IABI7CgdyZWZ1c2VkGAMgASgLMiguZW50ZW50ZS5kaXNjb3ZlcnkudjEuUmVmdXNlZERlc3RpbmF0aW9uSABCDQoLZGVzdGluYXRpb24iXQoLU3RyaW5nTWF0Y2gSDwoFZXhhY3QYASABKAlIABIQCgZwcmVmaXgYAiABKAlIABIPCgVyZWdleBgDIAEoCUgAEhEKB3ByZXNlbnQYBCABKAhIAEIHCgVtYXRjaCJNCgtIZWFkZXJNYXRjaBIMCgRuYW1lGAEgASgJEjAKBXZhbHVlGAIgASgLMiEuZW50ZW50ZS5kaXNjb3ZlcnkudjEuU3RyaW5nTWF0Y2giTAoKUXVlcnlNYXRjaBIMCgRuYW1lGAEgASgJEjAKBXZhbHVlGAIgASgLMiEuZW50ZW50ZS5kaXNjb3ZlcnkudjEuU3RyaW5nTWF0Y2gimAMKCUh0dHBNYXRjaBIuCgN1cmkYASABKAsyIS5lbnRlbnRlLmRpc2NvdmVyeS52MS5TdHJpbmdNYXRjaBIxCgZtZXRob2QYAiABKAsyIS5lbnRlbnRlLmRpc2NvdmVyeS52MS5TdHJpbmdNYXRjaBI0CglhdXRob3JpdHkYAyABKAsyIS5lbnRlbnRlLmRpc2NvdmVyeS52MS5TdHJpbmdNYXRjaBIyCgdoZWFkZXJzGAQgAygLMiEuZW50ZW50ZS5kaXNjb3ZlcnkudjEuSGVhZGVyTWF0Y2gSOgoPd2l0aG91dF9oZWFkZXJzGAUgAygLMiEuZW50ZW50ZS5kaXNjb3ZlcnkudjEuSGVhZGVyTWF0Y2gSFwoPaWdub3JlX3VyaV9jYXNlGAYgASgIEjYKDHF1ZXJ5X3BhcmFtcxgHIAMoCzIgLmVudGVudGUuZGlzY292ZXJ5LnYxLlF1ZXJ5TWF0Y2gSMQoGc2NoZW1lGAggASgLMiEuZW50ZW50ZS5kaXNjb3ZlcnkudjEuU3RyaW5nTWF0Y2giKgoLSGVhZGVyVmFsdWUSDAoEbmFtZRgBIAEoCRINCgV2YWx1ZRgCIAEoCSJ8CgpIZWFkZXJFZGl0Ei4KA3NldBgBIAMoCzIhLmVudGVudGUuZGlzY292ZXJ5LnYxLkhlYWRlclZhbHVlEi4KA2FkZBgCIAMoCzIhLmVudGVudGUuZGlzY292ZXJ5LnYxLkhlYWRlclZhbHVlEg4KBnJlbW92ZRgDIAMoCSJ5ChBIZWFkZXJPcGVyYXRpb25zEjEKB3JlcXVlc3QYASABKAsyIC5lbnRlbnRlLmRpc2NvdmVyeS52MS5IZWFkZXJFZGl0EjIKCHJlc3BvbnNlGAIgASgLMiAuZW50ZW50ZS5kaXNjb3ZlcnkudjEuSGVhZGVyRWRpdCKeAQoOV2VpZ2h0ZWRUYXJnZXQSMAoGdGFyZ2V0GAEgASgLMiAuZW50ZW50ZS5kaXNjb3ZlcnkudjEuSG9zdFRhcmdldBIOCgZ3ZWlnaHQYAiABKA0SNwoHaGVhZGVycxgDIAEoCzImLmVudGVudGUuZGlzY292ZXJ5LnYxLkhlYWRlck9wZXJhdGlvbnMSEQoJYXV0aG9yaXR5GAQgASgJIi4KDFJvdXRlUmV3cml0ZRILCgN1cmkYASABKAkSEQoJYXV0aG9yaXR5GAIgASgJIlsKDVJvdXRlUmVkaXJlY3QSCwoDdXJpGAEgASgJEhEKCWF1dGhvcml0eRgCIAEoCRIOCgZzY2hlbWUYAyABKAkSDAoEcG9ydBgEIAEoDRIMCgRjb2RlGAUgASgNIkYKB1JldHJ5T24SEgoKY29uZGl0aW9ucxgBIAMoCRIQCghzdGF0dXNlcxgCIAMoDRIVCg1ncnBjX3N0YXR1c2VzGAMgAygNIm0KDFJvdXRlUmV0cmllcxIQCghhdHRlbXB0cxgBIAEoDRIaChJwZXJfdHJ5X3RpbWVvdXRfbXMYAiABKA0SLwoIcmV0cnlfb24YAyABKAsyHS5lbnRlbnRlLmRpc2NvdmVyeS52MS5SZXRyeU9uIjgKCkRlbGF5RmF1bHQSFgoOZml4ZWRfZGVsYXlfbXMYASABKA0SEgoKcGVyY2VudGFnZRgCIAEoASJfCgpBYm9ydEZhdWx0EhMKC2h0dHBfc3RhdHVzGAEgASgNEhIKCnBlcmNlbnRhZ2UYAiABKAESGAoLZ3JwY19zdGF0dXMYAyABKA1IAIgBAUIOCgxfZ3JwY19zdGF0dXMibgoKUm91dGVGYXVsdBIvCgVkZWxheRgBIAEoCzIgLmVudGVudGUuZGlzY292ZXJ5LnYxLkRlbGF5RmF1bHQSLwoFYWJvcnQYAiABKAsyIC5lbnRlbnRlLmRpc2NvdmVyeS52MS5BYm9ydEZhdWx0IrIDCglIdHRwUm91dGUSDAoEbmFtZRgBIAEoCRIwCgdtYXRjaGVzGAIgAygLMh8uZW50ZW50ZS5kaXNjb3ZlcnkudjEuSHR0cE1hdGNoEjUKB3RhcmdldHMYAyADKAsyJC5lbnRlbnRlLmRpc2NvdmVyeS52MS5XZWlnaHRlZFRhcmdldBIPCgdyZWZ1c2FsGAQgASgJEjMKB3Jld3JpdGUYBSABKAsyIi5lbnRlbnRlLmRpc2NvdmVyeS52MS5Sb3V0ZVJld3JpdGUSNQoIcmVkaXJlY3QYBiABKAsyIy5lbnRlbnRlLmRpc2NvdmVyeS52MS5Sb3V0ZVJlZGlyZWN0EhIKCnRpbWVvdXRfbXMYByABKA0SMwoHcmV0cmllcxgIIAEoCzIiLmVudGVudGUuZGlzY292ZXJ5LnYxLlJvdXRlUmV0cmllcxI3CgdoZWFkZXJzGAkgASgLMiYuZW50ZW50ZS5kaXNjb3ZlcnkudjEuSGVhZGVyT3BlcmF0aW9ucxIvCgVmYXVsdBgKIAEoCzIgLmVudGVudGUuZGlzY292ZXJ5LnYxLlJvdXRlRmF1bHQiTQoLVmlydHVhbEhvc3QSDQoFaG9zdHMYASADKAkSLwoGcm91dGVzGAIgAygLMh8uZW50ZW50ZS5kaXNjb3ZlcnkudjEuSHR0cFJvdXRlIlkKD0dhdGV3YXlMaXN0ZW5lchIMCgRwb3J0GAEgASgNEjgKDXZpcnR1YWxfaG9zdHMYAiADKAsyIS5lbnRlbnRlLmRpc2NvdmVyeS52MS5WaXJ0dWFsSG9zdCLzAQoPR2F0ZXdheVJlc291cmNlEjQKCHdvcmtsb2FkGAEgASgLMiIuZW50ZW50ZS5kaXNjb3ZlcnkudjEuV29ya2xvYWRJbmZvEjgKCWxpc3RlbmVycxgCIAMoCzIlLmVudGVudGUuZGlzY292ZXJ5LnYxLkdhdGV3YXlMaXN0ZW5lchI6Cg1hdXRob3JpemF0aW9uGAMgASgLMiMuZW50ZW50ZS5kaXNjb3ZlcnkudjEuQXV0aG9yaXphdGlvbhI0Cgt0b2tlbl9ydWxlcxgEIAMoCzIfLmVudGVudGUuZGlzY292ZXJ5LnYxLlRva2VuUnVsZTJxChBEaXNjb3ZlcnlTZXJ2aWNlEl0KCERpc2NvdmVyEiUuZW50ZW50ZS5kaXNjb3ZlcnkudjEuRGlzY292ZXJSZXF1ZXN0GiYuZW50ZW50ZS5kaXNjb3ZlcnkudjEuRGlzY292ZXJSZXNwb25zZSgBMAFiBnByb3RvMw");
 
 /**
  * @generated from message entente.discovery.v1.DiscoverRequest
@@ -279,6 +279,13 @@ export type Update = Message<"entente.discovery.v1.Update"> & {
     value: string;
     case: "fault";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * Of a trust bundle. Not a part of its value: nothing is sent because time passes.
+   *
+   * @generated from field: entente.discovery.v1.TrustReadings readings = 5;
+   */
+  readings?: TrustReadings | undefined;
 };
 
 /**
@@ -287,6 +294,82 @@ export type Update = Message<"entente.discovery.v1.Update"> & {
  */
 export const UpdateSchema: GenMessage<Update> = /*@__PURE__*/
   messageDesc(file_discovery, 7);
+
+/**
+ * From what a control plane has made a trust bundle, and how long ago that was known to be what is stored. A reading is
+ * absent if it has none: it reads files, or is of an earlier version.
+ *
+ * @generated from message entente.discovery.v1.TrustReadings
+ */
+export type TrustReadings = Message<"entente.discovery.v1.TrustReadings"> & {
+  /**
+   * Of the process, random: what it sends later was read later.
+   *
+   * @generated from field: string control_plane = 1;
+   */
+  controlPlane: string;
+
+  /**
+   * The operator's own authority, also if there is none.
+   *
+   * @generated from field: entente.discovery.v1.SourceReading plugged = 2;
+   */
+  plugged?: SourceReading | undefined;
+
+  /**
+   * The mesh's own root, if that is in force.
+   *
+   * @generated from field: entente.discovery.v1.SourceReading own = 3;
+   */
+  own?: SourceReading | undefined;
+
+  /**
+   * What operators have revoked.
+   *
+   * @generated from field: entente.discovery.v1.SourceReading revocations = 4;
+   */
+  revocations?: SourceReading | undefined;
+
+  /**
+   * The operator's certificate revocation lists.
+   *
+   * @generated from field: entente.discovery.v1.SourceReading lists = 5;
+   */
+  lists?: SourceReading | undefined;
+};
+
+/**
+ * Describes the message entente.discovery.v1.TrustReadings.
+ * Use `create(TrustReadingsSchema)` to create a new message.
+ */
+export const TrustReadingsSchema: GenMessage<TrustReadings> = /*@__PURE__*/
+  messageDesc(file_discovery, 8);
+
+/**
+ * @generated from message entente.discovery.v1.SourceReading
+ */
+export type SourceReading = Message<"entente.discovery.v1.SourceReading"> & {
+  /**
+   * The same at all control planes that have read the same.
+   *
+   * @generated from field: bytes digest = 1;
+   */
+  digest: Uint8Array;
+
+  /**
+   * How long ago, in milliseconds, it was last known to be what is stored.
+   *
+   * @generated from field: uint32 age_ms = 2;
+   */
+  ageMs: number;
+};
+
+/**
+ * Describes the message entente.discovery.v1.SourceReading.
+ * Use `create(SourceReadingSchema)` to create a new message.
+ */
+export const SourceReadingSchema: GenMessage<SourceReading> = /*@__PURE__*/
+  messageDesc(file_discovery, 9);
 
 /**
  * An encoded TrustBundleResource, InboundResource, GatewayResource or DestinationResource, by the subscription's kind.
@@ -311,7 +394,7 @@ export type Value = Message<"entente.discovery.v1.Value"> & {
  * Use `create(ValueSchema)` to create a new message.
  */
 export const ValueSchema: GenMessage<Value> = /*@__PURE__*/
-  messageDesc(file_discovery, 8);
+  messageDesc(file_discovery, 10);
 
 /**
  * The pod of a proxy. Its namespace and service account must match the caller's SVID.
@@ -335,7 +418,7 @@ export type WorkloadRef = Message<"entente.discovery.v1.WorkloadRef"> & {
  * Use `create(WorkloadRefSchema)` to create a new message.
  */
 export const WorkloadRefSchema: GenMessage<WorkloadRef> = /*@__PURE__*/
-  messageDesc(file_discovery, 9);
+  messageDesc(file_discovery, 11);
 
 /**
  * A workload's labels in metrics and logs, as in Istio. An unknown value is the empty string.
@@ -389,7 +472,7 @@ export type WorkloadInfo = Message<"entente.discovery.v1.WorkloadInfo"> & {
  * Use `create(WorkloadInfoSchema)` to create a new message.
  */
 export const WorkloadInfoSchema: GenMessage<WorkloadInfo> = /*@__PURE__*/
-  messageDesc(file_discovery, 10);
+  messageDesc(file_discovery, 12);
 
 /**
  * @generated from message entente.discovery.v1.ServiceInfo
@@ -416,7 +499,7 @@ export type ServiceInfo = Message<"entente.discovery.v1.ServiceInfo"> & {
  * Use `create(ServiceInfoSchema)` to create a new message.
  */
 export const ServiceInfoSchema: GenMessage<ServiceInfo> = /*@__PURE__*/
-  messageDesc(file_discovery, 11);
+  messageDesc(file_discovery, 13);
 
 /**
  * @generated from message entente.discovery.v1.TrustBundleResource
@@ -477,7 +560,7 @@ export type TrustBundleResource = Message<"entente.discovery.v1.TrustBundleResou
  * Use `create(TrustBundleResourceSchema)` to create a new message.
  */
 export const TrustBundleResourceSchema: GenMessage<TrustBundleResource> = /*@__PURE__*/
-  messageDesc(file_discovery, 12);
+  messageDesc(file_discovery, 14);
 
 /**
  * A foreign trust domain. Its roots are believed for identities of that domain alone.
@@ -510,7 +593,7 @@ export type FederatedDomain = Message<"entente.discovery.v1.FederatedDomain"> & 
  * Use `create(FederatedDomainSchema)` to create a new message.
  */
 export const FederatedDomainSchema: GenMessage<FederatedDomain> = /*@__PURE__*/
-  messageDesc(file_discovery, 13);
+  messageDesc(file_discovery, 15);
 
 /**
  * @generated from message entente.discovery.v1.RevokedCertificate
@@ -536,7 +619,7 @@ export type RevokedCertificate = Message<"entente.discovery.v1.RevokedCertificat
  * Use `create(RevokedCertificateSchema)` to create a new message.
  */
 export const RevokedCertificateSchema: GenMessage<RevokedCertificate> = /*@__PURE__*/
-  messageDesc(file_discovery, 14);
+  messageDesc(file_discovery, 16);
 
 /**
  * A mode and the rule that set it, such as `PeerAuthentication/default.ns1`.
@@ -562,7 +645,7 @@ export type ServerModeDecision = Message<"entente.discovery.v1.ServerModeDecisio
  * Use `create(ServerModeDecisionSchema)` to create a new message.
  */
 export const ServerModeDecisionSchema: GenMessage<ServerModeDecision> = /*@__PURE__*/
-  messageDesc(file_discovery, 15);
+  messageDesc(file_discovery, 17);
 
 /**
  * @generated from message entente.discovery.v1.InboundPort
@@ -600,7 +683,7 @@ export type InboundPort = Message<"entente.discovery.v1.InboundPort"> & {
  * Use `create(InboundPortSchema)` to create a new message.
  */
 export const InboundPortSchema: GenMessage<InboundPort> = /*@__PURE__*/
-  messageDesc(file_discovery, 16);
+  messageDesc(file_discovery, 18);
 
 /**
  * @generated from message entente.discovery.v1.InboundResource
@@ -641,7 +724,7 @@ export type InboundResource = Message<"entente.discovery.v1.InboundResource"> & 
  * Use `create(InboundResourceSchema)` to create a new message.
  */
 export const InboundResourceSchema: GenMessage<InboundResource> = /*@__PURE__*/
-  messageDesc(file_discovery, 17);
+  messageDesc(file_discovery, 19);
 
 /**
  * The AuthorizationPolicies that apply to a workload.
@@ -674,7 +757,7 @@ export type Authorization = Message<"entente.discovery.v1.Authorization"> & {
  * Use `create(AuthorizationSchema)` to create a new message.
  */
 export const AuthorizationSchema: GenMessage<Authorization> = /*@__PURE__*/
-  messageDesc(file_discovery, 18);
+  messageDesc(file_discovery, 20);
 
 /**
  * @generated from message entente.discovery.v1.AuthorizationPolicy
@@ -722,7 +805,7 @@ export type AuthorizationPolicy = Message<"entente.discovery.v1.AuthorizationPol
  * Use `create(AuthorizationPolicySchema)` to create a new message.
  */
 export const AuthorizationPolicySchema: GenMessage<AuthorizationPolicy> = /*@__PURE__*/
-  messageDesc(file_discovery, 19);
+  messageDesc(file_discovery, 21);
 
 /**
  * One entry of `from`, one of `to` and all of `when` must match; an empty list matches everything.
@@ -751,7 +834,7 @@ export type AuthorizationRule = Message<"entente.discovery.v1.AuthorizationRule"
  * Use `create(AuthorizationRuleSchema)` to create a new message.
  */
 export const AuthorizationRuleSchema: GenMessage<AuthorizationRule> = /*@__PURE__*/
-  messageDesc(file_discovery, 20);
+  messageDesc(file_discovery, 22);
 
 /**
  * @generated from message entente.discovery.v1.AuthorizationClause
@@ -768,7 +851,7 @@ export type AuthorizationClause = Message<"entente.discovery.v1.AuthorizationCla
  * Use `create(AuthorizationClauseSchema)` to create a new message.
  */
 export const AuthorizationClauseSchema: GenMessage<AuthorizationClause> = /*@__PURE__*/
-  messageDesc(file_discovery, 21);
+  messageDesc(file_discovery, 23);
 
 /**
  * One of `values` must match, if there are any, and none of `not_values`.
@@ -799,7 +882,7 @@ export type AuthorizationCondition = Message<"entente.discovery.v1.Authorization
  * Use `create(AuthorizationConditionSchema)` to create a new message.
  */
 export const AuthorizationConditionSchema: GenMessage<AuthorizationCondition> = /*@__PURE__*/
-  messageDesc(file_discovery, 22);
+  messageDesc(file_discovery, 24);
 
 /**
  * An entry of jwtRules of a RequestAuthentication.
@@ -872,7 +955,7 @@ export type TokenRule = Message<"entente.discovery.v1.TokenRule"> & {
  * Use `create(TokenRuleSchema)` to create a new message.
  */
 export const TokenRuleSchema: GenMessage<TokenRule> = /*@__PURE__*/
-  messageDesc(file_discovery, 23);
+  messageDesc(file_discovery, 25);
 
 /**
  * @generated from message entente.discovery.v1.TokenField
@@ -894,7 +977,7 @@ export type TokenField = Message<"entente.discovery.v1.TokenField"> & {
  * Use `create(TokenFieldSchema)` to create a new message.
  */
 export const TokenFieldSchema: GenMessage<TokenField> = /*@__PURE__*/
-  messageDesc(file_discovery, 24);
+  messageDesc(file_discovery, 26);
 
 /**
  * @generated from message entente.discovery.v1.ClaimField
@@ -916,7 +999,7 @@ export type ClaimField = Message<"entente.discovery.v1.ClaimField"> & {
  * Use `create(ClaimFieldSchema)` to create a new message.
  */
 export const ClaimFieldSchema: GenMessage<ClaimField> = /*@__PURE__*/
-  messageDesc(file_discovery, 25);
+  messageDesc(file_discovery, 27);
 
 /**
  * @generated from message entente.discovery.v1.AddressTarget
@@ -940,7 +1023,7 @@ export type AddressTarget = Message<"entente.discovery.v1.AddressTarget"> & {
  * Use `create(AddressTargetSchema)` to create a new message.
  */
 export const AddressTargetSchema: GenMessage<AddressTarget> = /*@__PURE__*/
-  messageDesc(file_discovery, 26);
+  messageDesc(file_discovery, 28);
 
 /**
  * @generated from message entente.discovery.v1.HostTarget
@@ -971,7 +1054,7 @@ export type HostTarget = Message<"entente.discovery.v1.HostTarget"> & {
  * Use `create(HostTargetSchema)` to create a new message.
  */
 export const HostTargetSchema: GenMessage<HostTarget> = /*@__PURE__*/
-  messageDesc(file_discovery, 27);
+  messageDesc(file_discovery, 29);
 
 /**
  * @generated from message entente.discovery.v1.Endpoint
@@ -1005,7 +1088,7 @@ export type Endpoint = Message<"entente.discovery.v1.Endpoint"> & {
  * Use `create(EndpointSchema)` to create a new message.
  */
 export const EndpointSchema: GenMessage<Endpoint> = /*@__PURE__*/
-  messageDesc(file_discovery, 28);
+  messageDesc(file_discovery, 30);
 
 /**
  * How requests are sent to a destination. 0 means no limit.
@@ -1052,7 +1135,7 @@ export type ConnectionPool = Message<"entente.discovery.v1.ConnectionPool"> & {
  * Use `create(ConnectionPoolSchema)` to create a new message.
  */
 export const ConnectionPoolSchema: GenMessage<ConnectionPool> = /*@__PURE__*/
-  messageDesc(file_discovery, 29);
+  messageDesc(file_discovery, 31);
 
 /**
  * @generated from message entente.discovery.v1.MeshDestination
@@ -1127,7 +1210,7 @@ export type MeshDestination = Message<"entente.discovery.v1.MeshDestination"> & 
  * Use `create(MeshDestinationSchema)` to create a new message.
  */
 export const MeshDestinationSchema: GenMessage<MeshDestination> = /*@__PURE__*/
-  messageDesc(file_discovery, 30);
+  messageDesc(file_discovery, 32);
 
 /**
  * An address outside the registry: bytes are forwarded unchanged.
@@ -1142,7 +1225,7 @@ export type PassthroughDestination = Message<"entente.discovery.v1.PassthroughDe
  * Use `create(PassthroughDestinationSchema)` to create a new message.
  */
 export const PassthroughDestinationSchema: GenMessage<PassthroughDestination> = /*@__PURE__*/
-  messageDesc(file_discovery, 31);
+  messageDesc(file_discovery, 33);
 
 /**
  * A destination that must not be dialled.
@@ -1161,7 +1244,7 @@ export type RefusedDestination = Message<"entente.discovery.v1.RefusedDestinatio
  * Use `create(RefusedDestinationSchema)` to create a new message.
  */
 export const RefusedDestinationSchema: GenMessage<RefusedDestination> = /*@__PURE__*/
-  messageDesc(file_discovery, 32);
+  messageDesc(file_discovery, 34);
 
 /**
  * @generated from message entente.discovery.v1.DestinationResource
@@ -1196,7 +1279,7 @@ export type DestinationResource = Message<"entente.discovery.v1.DestinationResou
  * Use `create(DestinationResourceSchema)` to create a new message.
  */
 export const DestinationResourceSchema: GenMessage<DestinationResource> = /*@__PURE__*/
-  messageDesc(file_discovery, 33);
+  messageDesc(file_discovery, 35);
 
 /**
  * @generated from message entente.discovery.v1.StringMatch
@@ -1241,7 +1324,7 @@ export type StringMatch = Message<"entente.discovery.v1.StringMatch"> & {
  * Use `create(StringMatchSchema)` to create a new message.
  */
 export const StringMatchSchema: GenMessage<StringMatch> = /*@__PURE__*/
-  messageDesc(file_discovery, 34);
+  messageDesc(file_discovery, 36);
 
 /**
  * @generated from message entente.discovery.v1.HeaderMatch
@@ -1263,7 +1346,7 @@ export type HeaderMatch = Message<"entente.discovery.v1.HeaderMatch"> & {
  * Use `create(HeaderMatchSchema)` to create a new message.
  */
 export const HeaderMatchSchema: GenMessage<HeaderMatch> = /*@__PURE__*/
-  messageDesc(file_discovery, 35);
+  messageDesc(file_discovery, 37);
 
 /**
  * @generated from message entente.discovery.v1.QueryMatch
@@ -1285,7 +1368,7 @@ export type QueryMatch = Message<"entente.discovery.v1.QueryMatch"> & {
  * Use `create(QueryMatchSchema)` to create a new message.
  */
 export const QueryMatchSchema: GenMessage<QueryMatch> = /*@__PURE__*/
-  messageDesc(file_discovery, 36);
+  messageDesc(file_discovery, 38);
 
 /**
  * All given conditions must match.
@@ -1339,7 +1422,7 @@ export type HttpMatch = Message<"entente.discovery.v1.HttpMatch"> & {
  * Use `create(HttpMatchSchema)` to create a new message.
  */
 export const HttpMatchSchema: GenMessage<HttpMatch> = /*@__PURE__*/
-  messageDesc(file_discovery, 37);
+  messageDesc(file_discovery, 39);
 
 /**
  * @generated from message entente.discovery.v1.HeaderValue
@@ -1361,7 +1444,7 @@ export type HeaderValue = Message<"entente.discovery.v1.HeaderValue"> & {
  * Use `create(HeaderValueSchema)` to create a new message.
  */
 export const HeaderValueSchema: GenMessage<HeaderValue> = /*@__PURE__*/
-  messageDesc(file_discovery, 38);
+  messageDesc(file_discovery, 40);
 
 /**
  * First remove, then set, then add.
@@ -1390,7 +1473,7 @@ export type HeaderEdit = Message<"entente.discovery.v1.HeaderEdit"> & {
  * Use `create(HeaderEditSchema)` to create a new message.
  */
 export const HeaderEditSchema: GenMessage<HeaderEdit> = /*@__PURE__*/
-  messageDesc(file_discovery, 39);
+  messageDesc(file_discovery, 41);
 
 /**
  * @generated from message entente.discovery.v1.HeaderOperations
@@ -1412,7 +1495,7 @@ export type HeaderOperations = Message<"entente.discovery.v1.HeaderOperations"> 
  * Use `create(HeaderOperationsSchema)` to create a new message.
  */
 export const HeaderOperationsSchema: GenMessage<HeaderOperations> = /*@__PURE__*/
-  messageDesc(file_discovery, 40);
+  messageDesc(file_discovery, 42);
 
 /**
  * @generated from message entente.discovery.v1.WeightedTarget
@@ -1446,7 +1529,7 @@ export type WeightedTarget = Message<"entente.discovery.v1.WeightedTarget"> & {
  * Use `create(WeightedTargetSchema)` to create a new message.
  */
 export const WeightedTargetSchema: GenMessage<WeightedTarget> = /*@__PURE__*/
-  messageDesc(file_discovery, 41);
+  messageDesc(file_discovery, 43);
 
 /**
  * Empty values keep the request's own.
@@ -1470,7 +1553,7 @@ export type RouteRewrite = Message<"entente.discovery.v1.RouteRewrite"> & {
  * Use `create(RouteRewriteSchema)` to create a new message.
  */
 export const RouteRewriteSchema: GenMessage<RouteRewrite> = /*@__PURE__*/
-  messageDesc(file_discovery, 42);
+  messageDesc(file_discovery, 44);
 
 /**
  * Empty or 0 keeps the request's own.
@@ -1513,7 +1596,7 @@ export type RouteRedirect = Message<"entente.discovery.v1.RouteRedirect"> & {
  * Use `create(RouteRedirectSchema)` to create a new message.
  */
 export const RouteRedirectSchema: GenMessage<RouteRedirect> = /*@__PURE__*/
-  messageDesc(file_discovery, 43);
+  messageDesc(file_discovery, 45);
 
 /**
  * @generated from message entente.discovery.v1.RetryOn
@@ -1544,7 +1627,7 @@ export type RetryOn = Message<"entente.discovery.v1.RetryOn"> & {
  * Use `create(RetryOnSchema)` to create a new message.
  */
 export const RetryOnSchema: GenMessage<RetryOn> = /*@__PURE__*/
-  messageDesc(file_discovery, 44);
+  messageDesc(file_discovery, 46);
 
 /**
  * @generated from message entente.discovery.v1.RouteRetries
@@ -1575,7 +1658,7 @@ export type RouteRetries = Message<"entente.discovery.v1.RouteRetries"> & {
  * Use `create(RouteRetriesSchema)` to create a new message.
  */
 export const RouteRetriesSchema: GenMessage<RouteRetries> = /*@__PURE__*/
-  messageDesc(file_discovery, 45);
+  messageDesc(file_discovery, 47);
 
 /**
  * @generated from message entente.discovery.v1.DelayFault
@@ -1599,7 +1682,7 @@ export type DelayFault = Message<"entente.discovery.v1.DelayFault"> & {
  * Use `create(DelayFaultSchema)` to create a new message.
  */
 export const DelayFaultSchema: GenMessage<DelayFault> = /*@__PURE__*/
-  messageDesc(file_discovery, 46);
+  messageDesc(file_discovery, 48);
 
 /**
  * @generated from message entente.discovery.v1.AbortFault
@@ -1628,7 +1711,7 @@ export type AbortFault = Message<"entente.discovery.v1.AbortFault"> & {
  * Use `create(AbortFaultSchema)` to create a new message.
  */
 export const AbortFaultSchema: GenMessage<AbortFault> = /*@__PURE__*/
-  messageDesc(file_discovery, 47);
+  messageDesc(file_discovery, 49);
 
 /**
  * @generated from message entente.discovery.v1.RouteFault
@@ -1650,7 +1733,7 @@ export type RouteFault = Message<"entente.discovery.v1.RouteFault"> & {
  * Use `create(RouteFaultSchema)` to create a new message.
  */
 export const RouteFaultSchema: GenMessage<RouteFault> = /*@__PURE__*/
-  messageDesc(file_discovery, 48);
+  messageDesc(file_discovery, 50);
 
 /**
  * @generated from message entente.discovery.v1.HttpRoute
@@ -1720,7 +1803,7 @@ export type HttpRoute = Message<"entente.discovery.v1.HttpRoute"> & {
  * Use `create(HttpRouteSchema)` to create a new message.
  */
 export const HttpRouteSchema: GenMessage<HttpRoute> = /*@__PURE__*/
-  messageDesc(file_discovery, 49);
+  messageDesc(file_discovery, 51);
 
 /**
  * @generated from message entente.discovery.v1.VirtualHost
@@ -1744,7 +1827,7 @@ export type VirtualHost = Message<"entente.discovery.v1.VirtualHost"> & {
  * Use `create(VirtualHostSchema)` to create a new message.
  */
 export const VirtualHostSchema: GenMessage<VirtualHost> = /*@__PURE__*/
-  messageDesc(file_discovery, 50);
+  messageDesc(file_discovery, 52);
 
 /**
  * @generated from message entente.discovery.v1.GatewayListener
@@ -1766,7 +1849,7 @@ export type GatewayListener = Message<"entente.discovery.v1.GatewayListener"> & 
  * Use `create(GatewayListenerSchema)` to create a new message.
  */
 export const GatewayListenerSchema: GenMessage<GatewayListener> = /*@__PURE__*/
-  messageDesc(file_discovery, 51);
+  messageDesc(file_discovery, 53);
 
 /**
  * @generated from message entente.discovery.v1.GatewayResource
@@ -1800,7 +1883,7 @@ export type GatewayResource = Message<"entente.discovery.v1.GatewayResource"> & 
  * Use `create(GatewayResourceSchema)` to create a new message.
  */
 export const GatewayResourceSchema: GenMessage<GatewayResource> = /*@__PURE__*/
-  messageDesc(file_discovery, 52);
+  messageDesc(file_discovery, 54);
 
 /**
  * @generated from service entente.discovery.v1.DiscoveryService

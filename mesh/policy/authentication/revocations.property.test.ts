@@ -78,12 +78,36 @@ function isRevokedNaively(
   return identities.includes(identity) || isOfPod || path.some(isListed);
 }
 
+const lists = fc.record({
+  certificates: fc.array(revokedCertificate, { maxLength: 4 }),
+  identities: fc.subarray([...IDENTITIES], { maxLength: 1 }),
+  pods: fc.subarray([...TAGS]),
+});
+
+it("two joined lists revoke what one of them does, and are the first one if the second one adds nothing", () => {
+  fc.assert(
+    fc.property(
+      fc.constantFrom(...PATHS),
+      fc.constantFrom(...IDENTITIES),
+      lists,
+      lists,
+      (path, identity, one, other) => {
+        const certificates = path.map(({ certificate }) => certificate);
+        const [first, second] = [indexRevocations(one), indexRevocations(other)];
+        const joined = first.joinedWith(second);
+        const isRevoked = [first, second].some((index) => index.find(certificates, identity) !== undefined);
+        expect(joined.find(certificates, identity) !== undefined).toBe(isRevoked);
+        expect(joined.joinedWith(first)).toBe(joined);
+        expect(joined.joinedWith(second)).toBe(joined);
+        expect(joined.joinedWith(undefined)).toBe(joined);
+        expect(joined.equals(second.joinedWith(first))).toBe(true);
+      },
+    ),
+    { numRuns: 500 },
+  );
+});
+
 it("a path is revoked exactly if one of its certificates, its pod or its identity is in the list", () => {
-  const lists = fc.record({
-    certificates: fc.array(revokedCertificate, { maxLength: 4 }),
-    identities: fc.subarray([...IDENTITIES], { maxLength: 1 }),
-    pods: fc.subarray([...TAGS]),
-  });
   let revoked = 0;
   let runs = 0;
   fc.assert(

@@ -33,6 +33,8 @@ export interface RevocationIndex {
   find(path: readonly X509Certificate[], identity?: SpiffeId): Revoked | undefined;
   /** Whether the other one revokes exactly the same. */
   equals(other: RevocationIndex | undefined): boolean;
+  /** What one of the two revokes; this one itself if the other one adds nothing. */
+  joinedWith(other: RevocationIndex | undefined): RevocationIndex;
 }
 
 /** Of one serial number: those of whom it is revoked. */
@@ -119,6 +121,17 @@ class Index implements RevocationIndex {
     return other instanceof Index && this.size === other.size && this.#isWithin(other);
   }
 
+  joinedWith(other: RevocationIndex | undefined): RevocationIndex {
+    if (!(other instanceof Index)) return this;
+    const bySerialNumber = new Map(this.#bySerialNumber);
+    for (const [serialNumber, issuers] of other.#bySerialNumber) {
+      bySerialNumber.set(serialNumber, joinIssuers(bySerialNumber.get(serialNumber), issuers));
+    }
+    const identities = new Set([...this.#identities, ...other.#identities]);
+    const joined = new Index(bySerialNumber, identities, new Set([...this.#pods, ...other.#pods]));
+    return joined.equals(this) ? this : joined;
+  }
+
   #isWithin(other: Index): boolean {
     for (const identity of this.#identities) if (!other.#identities.has(identity)) return false;
     for (const pod of this.#pods) if (!other.#pods.has(pod)) return false;
@@ -134,6 +147,10 @@ function addIssuer(issuers: RevokedIssuers | undefined, issuer: string | undefin
   if (issuer === undefined || issuers === "any") return "any";
   if (issuers === undefined) return [issuer];
   return issuers.includes(issuer) ? issuers : [...issuers, issuer];
+}
+
+function joinIssuers(some: RevokedIssuers | undefined, others: RevokedIssuers): RevokedIssuers {
+  return others === "any" ? "any" : others.reduce<RevokedIssuers>(addIssuer, some ?? []);
 }
 
 function areWithin(issuers: RevokedIssuers, others: RevokedIssuers): boolean {

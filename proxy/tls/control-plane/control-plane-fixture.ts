@@ -20,6 +20,7 @@ import type { ProxyStatus, ProxyTrust } from "../../../discovery/streams/stream-
 import { peerIdentityKey } from "../../../mesh/api/peer-context.ts";
 import { parseSpiffeId, type TrustDomain } from "../../../mesh/identity/spiffe-id.ts";
 import { DEFAULT_MESH_SETTINGS } from "../../../mesh/mesh-settings.ts";
+import type { TrustReadings } from "../../../mesh/policy/authentication/trust-readings.ts";
 import type { Revocations } from "../../../mesh/policy/types.ts";
 import { RecordingLogger, unlimitedLog } from "../../../mesh/recording-logger-fixture.ts";
 import { type Clock, systemClock } from "../../../mesh/runtime.ts";
@@ -46,6 +47,8 @@ export class ControlPlaneFixture {
   readonly roots: Changing<readonly string[]>;
   /** In the trust bundle; sent at the next change of it. */
   revocations: Revocations | undefined;
+  /** Sent with the trust bundle. */
+  readings: () => TrustReadings | undefined = () => undefined;
   /** Whom the control plane itself refuses. */
   refused: Revocations = { certificates: [], identities: [] };
   readonly log = new RecordingLogger();
@@ -201,6 +204,7 @@ export class ControlPlaneFixture {
           ...(this.revocations && { revocations: this.revocations }),
         }),
         subscribe: this.roots.subscribe,
+        readings: () => this.readings(),
       },
       settings: { current: () => DEFAULT_MESH_SETTINGS, subscribe: () => () => undefined },
       clock: this.#clock,

@@ -1,30 +1,21 @@
-import { type DescMessage, fromBinary, type MessageShape } from "@bufbuild/protobuf";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { destinationFromMessage, inboundFromMessage } from "../../../mesh/api/convert.ts";
-import { gatewayFromMessage } from "../../../mesh/api/convert-gateway.ts";
-import { trustBundleFromMessage } from "../../../mesh/api/convert-trust-bundle.ts";
-import {
-  DestinationResourceSchema,
-  GatewayResourceSchema,
-  InboundResourceSchema,
-  TrustBundleResourceSchema,
-  type Update,
-} from "../../../mesh/api/gen/discovery_pb.ts";
+import type { Update } from "../../../mesh/api/gen/discovery_pb.ts";
 import { MeshError } from "../../../mesh/mesh-error.ts";
-import type {
-  Destination,
-  DestinationTarget,
-  GatewayConfig,
-  Inbound,
-  TrustBundle,
-} from "../../../mesh/policy/types.ts";
+import type { Destination, DestinationTarget, GatewayConfig, Inbound } from "../../../mesh/policy/types.ts";
 import type { LogLimiter, Timer } from "../../../mesh/runtime.ts";
 import { createLogLimiter } from "../../../net/log-limiter.ts";
 import { type AgentMeter, NO_AGENT_METER } from "../../telemetry/agent-meter.ts";
 import { type Backoff, createBackoff } from "./backoff.ts";
 import { type DiscoveringProxy, type DiscoveryLink, DiscoveryStream } from "./discovery-stream.ts";
 import { ReconnectingLink, type ReconnectingLinkOptions } from "./reconnecting-link.ts";
-import { type AnySubscription, type Refusal, type Subscribed, Subscription } from "./subscription.ts";
+import {
+  subscribeDestination,
+  subscribeGateway,
+  subscribeInbound,
+  subscribeTrustBundle,
+  type TrustListener,
+} from "./subscribed-resources.ts";
+import { type AnySubscription, type Received, type Refusal, type Subscribed, Subscription } from "./subscription.ts";
 
 /** An open watch. */
 export interface Watch {
@@ -36,7 +27,7 @@ export interface Watch {
  * receives nothing while the control plane is unreachable, so the last value stays in force.
  */
 export interface DiscoveryClient {
-  watchTrustBundle(listener: (bundle: TrustBundle) => void): Watch;
+  watchTrustBundle(listener: TrustListener): Watch;
   watchInbound(listener: (inbound: Inbound) => void): Watch;
   watchDestination(target: DestinationTarget, listener: (destination: Destination) => void): Watch;
   watchGateway(listener: (config: GatewayConfig) => void): Watch;
@@ -46,6 +37,8 @@ export interface DiscoveryClient {
    * that unsubscribes.
    */
   onConnection(listener: (connected: boolean) => void): () => void;
+  /** Connects again, perhaps to another control plane. Until then the present connection is in use. */
+  leave(): void;
   close(): void;
 }
 
@@ -98,24 +91,20 @@ class StreamingClient implements DiscoveryClient {
     this.#link.ensure();
   }
 
-  watchTrustBundle(listener: (bundle: TrustBundle) => void): Watch {
-    const decode = decoder(TrustBundleResourceSchema, trustBundleFromMessage);
-    return this.#watch({ resource: { kind: "trust bundle" }, decode, listener });
+  watchTrustBundle(listener: TrustListener): Watch {
+    return this.#watch(subscribeTrustBundle(listener));
   }
 
   watchInbound(listener: (inbound: Inbound) => void): Watch {
-    const decode = decoder(InboundResourceSchema, inboundFromMessage);
-    return this.#watch({ resource: { kind: "inbound" }, decode, listener });
+    return this.#watch(subscribeInbound(listener));
   }
 
   watchDestination(target: DestinationTarget, listener: (destination: Destination) => void): Watch {
-    const decode = decoder(DestinationResourceSchema, destinationFromMessage);
-    return this.#watch({ resource: { kind: "destination", target }, decode, listener });
+    return this.#watch(subscribeDestination(target, listener));
   }
 
   watchGateway(listener: (config: GatewayConfig) => void): Watch {
-    const decode = decoder(GatewayResourceSchema, gatewayFromMessage);
-    return this.#watch({ resource: { kind: "gateway" }, decode, listener });
+    return this.#watch(subscribeGateway(listener));
   }
 
   isConnected(): boolean {
@@ -124,6 +113,10 @@ class StreamingClient implements DiscoveryClient {
 
   onConnection(listener: (connected: boolean) => void): () => void {
     return this.#link.onConnection(listener);
+  }
+
+  leave(): void {
+    this.#link.leave();
   }
 
   close(): void {
@@ -182,16 +175,18 @@ class StreamingClient implements DiscoveryClient {
     this.#reportMoved();
   }
 
-  #onUpdate(stream: DiscoveryStream, { id, result }: Update): Refusal | undefined {
+  #onUpdate(stream: DiscoveryStream, { id, result, readings }: Update): Refusal | undefined {
     const subscription = this.#subscriptions.get(id);
     // What a replaced stream sends is older than a response of its successor.
     if (subscription === undefined || (stream !== this.#stream && this.#stream?.hasAnswered(id) === true))
       return undefined;
+    const receivedMs = this.#options.clock.monotonicMs();
+    const received: Received = { readings, askedMs: stream.askedMs(id) ?? receivedMs, receivedMs };
     switch (result.case) {
       case "value":
-        return subscription.deliver(result.value);
+        return subscription.deliver(result.value, received);
       case "unchanged":
-        subscription.confirm();
+        subscription.confirm(received);
         return undefined;
       case "fault":
         subscription.fail(result.value, () => {
@@ -240,11 +235,4 @@ class StreamingClient implements DiscoveryClient {
       if (stream === this.#stream) this.#open(link);
     }, waitMs);
   }
-}
-
-function decoder<Schema extends DescMessage, Value>(
-  schema: Schema,
-  convert: (message: MessageShape<Schema>) => Value,
-): (encoded: Uint8Array) => Value {
-  return (encoded) => convert(fromBinary(schema, encoded));
 }

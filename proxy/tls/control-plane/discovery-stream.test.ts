@@ -8,6 +8,7 @@ import {
   DiscoverResponseSchema,
   UpdateSchema,
 } from "../../../mesh/api/gen/discovery_pb.ts";
+import { systemClock } from "../../../mesh/runtime.ts";
 import { type DiscoveryLink, DiscoveryStream } from "./discovery-stream.ts";
 
 type Requests = AsyncIterable<MessageInitShape<typeof DiscoverRequestSchema>>;
@@ -42,7 +43,7 @@ async function acknowledgementOf(...responses: readonly DiscoverResponse[]): Pro
     received.resolve(create(DiscoverRequestSchema, value));
     await new Promise(() => undefined);
   }
-  const proxy = { workload: { namespace: "ns1", name: "hello-1" }, version: "1.2.3" };
+  const proxy = { workload: { namespace: "ns1", name: "hello-1" }, version: "1.2.3", clock: systemClock };
   const stream = new DiscoveryStream({ connection, client: { discover } }, proxy, {
     onUpdate: (_stream, { result }) => (result.value === BAD ? { reason: "it is bad", root: "AA:BB" } : undefined),
     onResponse: () => undefined,

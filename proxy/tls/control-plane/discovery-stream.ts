@@ -12,6 +12,7 @@ import {
   RejectionSchema,
   type Update,
 } from "../../../mesh/api/gen/discovery_pb.ts";
+import type { Clock } from "../../../mesh/runtime.ts";
 import type { ControlPlaneConnection } from "./control-plane-connection.ts";
 import type { Refusal } from "./subscription.ts";
 
@@ -26,6 +27,10 @@ export interface DiscoveringProxy {
   readonly workload: WorkloadRef;
   /** Of the software. */
   readonly version: string;
+}
+
+export interface DiscoveryStreamOptions extends DiscoveringProxy {
+  readonly clock: Pick<Clock, "monotonicMs">;
 }
 
 export interface StreamEvents {
@@ -44,17 +49,20 @@ const SUBSCRIPTIONS_PER_REQUEST = 128;
 export class DiscoveryStream {
   readonly link: DiscoveryLink;
   readonly #proxy: DiscoveringProxy;
+  readonly #clock: Pick<Clock, "monotonicMs">;
   readonly #events: StreamEvents;
   readonly #abort = new AbortController();
   readonly #subscribe = new Map<number, SubscriptionRequest>();
   readonly #unsubscribe = new Set<number>();
-  readonly #unanswered = new Set<number>();
+  /** When each subscription without a response was asked for, by the monotonic clock. */
+  readonly #unanswered = new Map<number, number>();
   #acknowledged: { nonce: number; readonly rejections: Rejection[] } | undefined;
   #wake: (() => void) | undefined;
 
-  constructor(link: DiscoveryLink, proxy: DiscoveringProxy, events: StreamEvents) {
+  constructor(link: DiscoveryLink, options: DiscoveryStreamOptions, events: StreamEvents) {
     this.link = link;
-    this.#proxy = proxy;
+    this.#proxy = options;
+    this.#clock = options.clock;
     this.#events = events;
   }
 
@@ -70,7 +78,7 @@ export class DiscoveryStream {
   subscribe(subscription: SubscriptionRequest): void {
     this.#unsubscribe.delete(subscription.id);
     this.#subscribe.set(subscription.id, subscription);
-    this.#unanswered.add(subscription.id);
+    this.#unanswered.set(subscription.id, this.#clock.monotonicMs());
     this.#send();
   }
 
@@ -85,6 +93,11 @@ export class DiscoveryStream {
   /** Whether a subscription has had a response on this stream. */
   hasAnswered(id: number): boolean {
     return !this.#unanswered.has(id);
+  }
+
+  /** When it was asked for; `undefined` if it has had a response. */
+  askedMs(id: number): number | undefined {
+    return this.#unanswered.get(id);
   }
 
   /** Whether each subscription has had one. */

@@ -92,6 +92,13 @@ export class ReconnectingLink {
     this.#options.onCertificate?.(true);
   }
 
+  /** Moves to a new connection, to whichever control plane that leads. Until then this one stays in use. */
+  leave(): void {
+    if (this.#current === undefined) return;
+    this.#current = { link: this.#current.link, fingerprint: "" };
+    this.ensure();
+  }
+
   /** The control plane refuses the certificate of this connection; one that was replaced meanwhile does not matter. */
   refuse(link: DiscoveryLink, reason: string): void {
     const { source, onCertificate } = this.#options;
@@ -188,9 +195,7 @@ export class ReconnectingLink {
     void link.connection.closed.then((reason) => this.giveUp(link, reason));
     // A control plane announces its shutdown; the streams move while the old connection still works.
     void link.connection.draining.then(() => {
-      if (this.#current?.link !== link) return;
-      this.#current = { link, fingerprint: "" };
-      this.ensure();
+      if (this.#current?.link === link) this.leave();
     });
   }
 

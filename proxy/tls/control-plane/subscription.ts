@@ -1,5 +1,5 @@
 import { formatResource, type ResourceName, type SubscriptionRequest } from "../../../mesh/api/convert-subscription.ts";
-import type { Value as ValueMessage } from "../../../mesh/api/gen/discovery_pb.ts";
+import type { TrustReadings, Value as ValueMessage } from "../../../mesh/api/gen/discovery_pb.ts";
 import { copyBytes } from "../../../mesh/api/own-copy.ts";
 import { MeshError } from "../../../mesh/mesh-error.ts";
 import type { Clock, LogFields, Logger, LogLimiter, Random, Timer } from "../../../mesh/runtime.ts";
@@ -11,7 +11,21 @@ export interface Subscribed<Value> {
   readonly resource: ResourceName;
   /** Throws if the value is invalid. */
   readonly decode: (encoded: Uint8Array) => Value;
-  readonly listener: (value: Value) => void;
+  /**
+   * Takes a value that differs from the last one. Returns why it is not taken whole; then the next stream asks for the whole
+   * value. Throws if it is invalid.
+   */
+  readonly take: (value: Value, received: Received) => Refusal | undefined;
+  /** The last value is still the current one. @default ignored */
+  readonly confirm?: (received: Received) => void;
+}
+
+/** With what an update has come. */
+export interface Received {
+  readonly readings: TrustReadings | undefined;
+  /** By the monotonic clock. What the control plane has sent was made between these times. */
+  readonly askedMs: number;
+  readonly receivedMs: number;
 }
 
 export interface SubscriptionDeps {
@@ -34,15 +48,16 @@ export interface Refusal {
 export interface AnySubscription {
   readonly id: number;
   request(): SubscriptionRequest;
-  /** Returns why the value is not accepted; `undefined` if it is. */
-  deliver(value: ValueMessage): Refusal | undefined;
+  /** Returns why the value is not accepted, or not whole; `undefined` if it is. */
+  deliver(value: ValueMessage, received: Received): Refusal | undefined;
   /** The last value is still the current one. */
-  confirm(): void;
+  confirm(received: Received): void;
   /** There is no value now. `retry` is called after a delay. */
   fail(reason: string, retry: () => void): void;
   close(): void;
 }
 
+const NO_DIGEST = new Uint8Array();
 /** How long until a missing response is logged. */
 const SILENCE_MS = 10_000;
 
@@ -54,7 +69,7 @@ export class Subscription<Value> implements AnySubscription {
   readonly #backoff: Backoff;
   #silence: Timer | undefined;
   #retry: Timer | undefined;
-  #digest: Uint8Array = new Uint8Array();
+  #digest: Uint8Array = NO_DIGEST;
 
   constructor(id: number, subscribed: Subscribed<Value>, deps: SubscriptionDeps) {
     this.id = id;
@@ -68,13 +83,17 @@ export class Subscription<Value> implements AnySubscription {
     return { id: this.id, resource: this.#subscribed.resource, knownDigest: this.#digest };
   }
 
-  deliver({ digest, encoded }: ValueMessage): Refusal | undefined {
-    this.confirm();
-    if (Buffer.compare(digest, this.#digest) === 0) return undefined;
-    try {
-      this.#subscribed.listener(this.#subscribed.decode(encoded));
-      this.#digest = copyBytes(digest);
+  deliver({ digest, encoded }: ValueMessage, received: Received): Refusal | undefined {
+    if (Buffer.compare(digest, this.#digest) === 0) {
+      this.confirm(received);
       return undefined;
+    }
+    this.#settle();
+    try {
+      const refusal = this.#subscribed.take(this.#subscribed.decode(encoded), received);
+      this.#digest = refusal === undefined ? copyBytes(digest) : NO_DIGEST;
+      if (refusal !== undefined) this.#deps.meter.updateRejected(this.#subscribed.resource.kind);
+      return refusal;
     } catch (caught) {
       const { code, message, details } = MeshError.from(caught);
       this.#deps.meter.updateRejected(this.#subscribed.resource.kind);
@@ -84,7 +103,12 @@ export class Subscription<Value> implements AnySubscription {
     }
   }
 
-  confirm(): void {
+  confirm(received: Received): void {
+    this.#settle();
+    this.#subscribed.confirm?.(received);
+  }
+
+  #settle(): void {
     this.#silence?.cancel();
     this.#retry?.cancel();
     this.#backoff.reset();
