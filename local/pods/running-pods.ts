@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { request } from "node:http";
+import { connect, type LookupFunction } from "node:net";
 import { join } from "node:path";
 import { text } from "node:stream/consumers";
 import { LocalError } from "../local-error.ts";
@@ -37,31 +38,32 @@ export interface LocalPageRequest {
   readonly signal: AbortSignal;
 }
 
-/** Requests a page of a server on the loopback of a pod. */
-export async function readLocalPage(
+/**
+ * Requests a page of a server on the loopback of a pod. When this returns its promise, the calling thread is back in its
+ * own network: what else the program opens or starts meanwhile must not get into the pod's.
+ */
+export function readLocalPage(
   { networkNamespace }: RunningPod,
   { port, path, signal }: LocalPageRequest,
 ): Promise<{ readonly status: number; readonly body: string }> {
   const leave = enterNetworkNamespace(networkNamespace);
-  // The socket is made in this namespace, and stays there.
-  const sent = request({ host: "127.0.0.1", port, path, signal, headers: { connection: "close" } });
-  const responded = new Promise<{ readonly status: number; readonly body: string }>((resolve, reject) => {
-    sent.on("error", reject);
-    sent.on("response", (response) => {
-      text(response).then((body) => resolve({ status: response.statusCode ?? 0, body }), reject);
-    });
-  });
-  const opened = new Promise<void>((resolve) => {
-    sent.once("socket", (socket) => socket.once("connect", resolve));
-    sent.once("error", () => resolve());
-  });
-  sent.end();
   try {
-    await opened;
+    // A lookup that answers at once lets Node open the socket at once, here. The socket stays in the pod's network.
+    const lookup: LookupFunction = (_host, _options, answer) => answer(null, "127.0.0.1", 4);
+    const socket = connect({ host: "loopback", port, lookup, family: 4, autoSelectFamily: false });
+    const headers = { host: "127.0.0.1", connection: "close" };
+    const sent = request({ path, signal, headers, createConnection: () => socket });
+    const responded = new Promise<{ readonly status: number; readonly body: string }>((resolve, reject) => {
+      sent.on("error", reject);
+      sent.on("response", (response) => {
+        text(response).then((body) => resolve({ status: response.statusCode ?? 0, body }), reject);
+      });
+    });
+    sent.end();
+    return responded;
   } finally {
     leave();
   }
-  return await responded;
 }
 
 function readNames(folder: string): readonly string[] {
