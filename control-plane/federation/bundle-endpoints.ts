@@ -1,9 +1,10 @@
 import type { SettingsSource } from "../../discovery/discovery-service.ts";
 import type { FetchedDocument } from "../../discovery/documents/fetch-document.ts";
 import { decideNextFetchMs } from "../../discovery/documents/fetch-schedule.ts";
+import type { ForeignAuthorities } from "../../mesh/mesh-settings.ts";
 import type { Clock, Logger, Random, Timer } from "../../mesh/runtime.ts";
 import { judgeBundleOrder, type OlderBundles } from "./bundle-order.ts";
-import { type BundleStatus, describeLoss, type FollowedSource, FollowedSources } from "./followed-sources.ts";
+import { describeLoss, type FollowedSource, FollowedSources } from "./followed-sources.ts";
 import { parseSpiffeBundle, type ReadBundle, type SpiffeBundle } from "./spiffe-bundle.ts";
 
 export interface BundleEndpointsDeps {
@@ -35,41 +36,30 @@ const UNFETCHED = { bundle: undefined, older: undefined, failures: 0, timer: und
  * Follows the SPIFFE bundle endpoints that the mesh's settings name. The last good bundle of an endpoint stays while it is
  * away, sends what cannot be used, or sends an older bundle, and goes when the settings name it no longer.
  */
-export class BundleEndpoints {
+export class BundleEndpoints extends FollowedSources<Followed> {
   readonly #deps: BundleEndpointsDeps;
-  readonly #sources: FollowedSources<Followed>;
 
   constructor(deps: BundleEndpointsDeps) {
+    super(deps);
     this.#deps = deps;
-    this.#sources = new FollowedSources<Followed>({
-      ...deps,
-      sourceOf: (entry) => (entry.kind === "bundle endpoint" ? entry.url : undefined),
-      create: (source) => ({ ...source, ...UNFETCHED }),
-      onAdded: (followed) => void this.#attempt(followed),
-      onRemoved: ({ timer, attempt }) => {
-        timer?.cancel();
-        attempt?.abort();
-      },
-    });
-    this.#sources.start();
+    this.start();
   }
 
-  /** The roots of an endpoint; `undefined`: it has not responded yet. */
-  rootsOf(url: string): readonly string[] | undefined {
-    return this.#sources.rootsOf(url);
+  protected override sourceOf(entry: ForeignAuthorities): string | undefined {
+    return entry.kind === "bundle endpoint" ? entry.url : undefined;
   }
 
-  /** Calls the listener after each change of roots. Returns a function that unsubscribes. */
-  subscribe(listener: () => void): () => void {
-    return this.#sources.subscribe(listener);
+  protected override create(source: FollowedSource): Followed {
+    return { ...source, ...UNFETCHED };
   }
 
-  status(): readonly BundleStatus[] {
-    return this.#sources.status();
+  protected override onAdded(followed: Followed): void {
+    void this.#attempt(followed);
   }
 
-  stop(): void {
-    this.#sources.stop();
+  protected override onRemoved({ timer, attempt }: Followed): void {
+    timer?.cancel();
+    attempt?.abort();
   }
 
   async #attempt(followed: Followed): Promise<void> {
@@ -79,14 +69,14 @@ export class BundleEndpoints {
     const result = await this.#deps.fetch(followed.source, attempt.signal);
     limit.cancel();
     followed.attempt = undefined;
-    if (this.#sources.isFollowed(followed)) this.#settle(followed, result);
+    if (this.isFollowed(followed)) this.#settle(followed, result);
   }
 
   #settle(followed: Followed, result: FetchedDocument): void {
     const { clock, random, onFetched } = this.#deps;
     const read = result.kind === "failed" ? result : this.#read(followed, result.text);
     onFetched?.(RESULTS[read.kind]);
-    if (read.kind === "bundle") this.#keep(followed, read.bundle);
+    if (read.kind === "bundle") this.#accept(followed, read.bundle);
     else this.#fail(followed, read);
     const delayMs = decideNextFetchMs(followed.failures, followed.bundle?.refreshMs ?? 0, random);
     followed.timer = clock.setTimeout(() => void this.#attempt(followed), delayMs);
@@ -108,12 +98,12 @@ export class BundleEndpoints {
     return read;
   }
 
-  #keep(followed: Followed, bundle: SpiffeBundle): void {
+  #accept(followed: Followed, bundle: SpiffeBundle): void {
     const isBack = followed.failures > 0;
     followed.bundle = bundle;
     followed.failures = 0;
     const { roots, sequence, refreshMs } = bundle;
-    this.#sources.keep(followed, roots, (isChanged) => {
+    this.keep(followed, roots, (isChanged) => {
       const fields = { ...describe(followed), roots: roots.length, sequence, refreshMs, isChanged };
       const message = "fetched the bundle of a foreign trust domain";
       if (isChanged || isBack) this.#deps.log.info({ ...fields, code: "federation_bundle" }, message);

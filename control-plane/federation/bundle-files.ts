@@ -2,8 +2,9 @@ import { constants } from "node:fs";
 import { open } from "node:fs/promises";
 import type { SettingsSource } from "../../discovery/discovery-service.ts";
 import { MeshError } from "../../mesh/mesh-error.ts";
+import type { ForeignAuthorities } from "../../mesh/mesh-settings.ts";
 import type { Clock, Logger, Timer } from "../../mesh/runtime.ts";
-import { type BundleStatus, describeLoss, type FollowedSource, FollowedSources } from "./followed-sources.ts";
+import { describeLoss, type FollowedSource, FollowedSources } from "./followed-sources.ts";
 import { parseForeignRoots } from "./foreign-root.ts";
 import { parseSpiffeBundle } from "./spiffe-bundle.ts";
 
@@ -29,40 +30,35 @@ interface Followed extends FollowedSource {
  * stays while a file is missing, half-written or cannot be used, and goes when the settings name it no longer. A file is
  * the operator's, so its sequence number is not looked at: an earlier bundle may be put back.
  */
-export class BundleFiles {
+export class BundleFiles extends FollowedSources<Followed> {
   readonly #deps: BundleFilesDeps;
-  readonly #sources: FollowedSources<Followed>;
   #timer: Timer | undefined;
 
   constructor(deps: BundleFilesDeps) {
+    super(deps);
     this.#deps = deps;
-    this.#sources = new FollowedSources<Followed>({
-      ...deps,
-      sourceOf: (entry) => (entry.kind === "bundle file" ? entry.path : undefined),
-      create: (source) => ({ ...source, fault: undefined }),
-      onAdded: () => this.#readSoon(0),
-      onRemoved: () => undefined,
-    });
-    this.#sources.start();
+    this.start();
   }
 
-  /** The roots of a file; `undefined`: it could not be read yet. */
-  rootsOf(path: string): readonly string[] | undefined {
-    return this.#sources.rootsOf(path);
-  }
-
-  /** Calls the listener after each change of roots. Returns a function that unsubscribes. */
-  subscribe(listener: () => void): () => void {
-    return this.#sources.subscribe(listener);
-  }
-
-  status(): readonly BundleStatus[] {
-    return this.#sources.status();
-  }
-
-  stop(): void {
-    this.#sources.stop();
+  override stop(): void {
+    super.stop();
     this.#timer?.cancel();
+  }
+
+  protected override sourceOf(entry: ForeignAuthorities): string | undefined {
+    return entry.kind === "bundle file" ? entry.path : undefined;
+  }
+
+  protected override create(source: FollowedSource): Followed {
+    return { ...source, fault: undefined };
+  }
+
+  protected override onAdded(): void {
+    this.#readSoon(0);
+  }
+
+  protected override onRemoved(): void {
+    // Nothing is open between two reads.
   }
 
   #readSoon(delayMs: number): void {
@@ -71,23 +67,23 @@ export class BundleFiles {
   }
 
   async #readAll(): Promise<void> {
-    await Promise.all(this.#sources.all().map((followed) => this.#read(followed)));
-    if (this.#sources.all().length > 0) this.#readSoon(INTERVAL_MS);
+    await Promise.all(this.all().map((followed) => this.#read(followed)));
+    if (this.all().length > 0) this.#readSoon(INTERVAL_MS);
   }
 
   async #read(followed: Followed): Promise<void> {
     const read = await readText(followed.source)
       .then((text) => ({ roots: parseBundleFile(text) }))
       .catch((caught: unknown) => ({ reason: MeshError.from(caught).message.replace(/^unexpected: /, "") }));
-    if (!this.#sources.isFollowed(followed)) return;
-    if ("roots" in read) this.#keep(followed, read.roots);
+    if (!this.isFollowed(followed)) return;
+    if ("roots" in read) this.#accept(followed, read.roots);
     else this.#fail(followed, read.reason);
   }
 
-  #keep(followed: Followed, roots: readonly string[]): void {
+  #accept(followed: Followed, roots: readonly string[]): void {
     const isBack = followed.fault !== undefined;
     followed.fault = undefined;
-    this.#sources.keep(followed, roots, (isChanged) => {
+    this.keep(followed, roots, (isChanged) => {
       const fields = { ...describe(followed), code: "federation_bundle", roots: roots.length, isChanged };
       if (isChanged || isBack) this.#deps.log.info(fields, "read the bundle of a foreign trust domain");
     });

@@ -21,30 +21,31 @@ export interface BundleStatus {
   readonly ageMs: number | undefined;
 }
 
-export interface FollowedSourcesOptions<State extends FollowedSource> {
+export interface FollowedSourcesDeps {
   readonly settings: SettingsSource;
   readonly clock: Clock;
-  /** `undefined`: of an entry of another kind. */
-  readonly sourceOf: (entry: ForeignAuthorities) => string | undefined;
-  readonly create: (source: FollowedSource) => State;
-  readonly onAdded: (state: State) => void;
-  /** Called with each that the settings do not name any more, and at the end. */
-  readonly onRemoved: (state: State) => void;
 }
 
-/** The sources of one kind that the mesh's settings name, with the roots of each. */
-export class FollowedSources<State extends FollowedSource> {
-  readonly #options: FollowedSourcesOptions<State>;
+/** The sources of one kind that the mesh's settings name, with the roots of each. A subclass reads them. */
+export abstract class FollowedSources<State extends FollowedSource> {
+  readonly #deps: FollowedSourcesDeps;
   readonly #followed = new Map<string, State>();
   readonly #listeners = new Set<() => void>();
   #unsubscribe: () => void = () => undefined;
 
-  constructor(options: FollowedSourcesOptions<State>) {
-    this.#options = options;
+  constructor(deps: FollowedSourcesDeps) {
+    this.#deps = deps;
   }
 
-  start(): void {
-    this.#unsubscribe = this.#options.settings.subscribe(() => this.#follow());
+  /** `undefined`: of an entry of another kind. */
+  protected abstract sourceOf(entry: ForeignAuthorities): string | undefined;
+  protected abstract create(source: FollowedSource): State;
+  protected abstract onAdded(state: State): void;
+  /** Called with each that the settings do not name any more, and at the end. */
+  protected abstract onRemoved(state: State): void;
+
+  protected start(): void {
+    this.#unsubscribe = this.#deps.settings.subscribe(() => this.#follow());
     this.#follow();
   }
 
@@ -53,12 +54,12 @@ export class FollowedSources<State extends FollowedSource> {
     for (const state of this.all()) this.#remove(state);
   }
 
-  all(): readonly State[] {
+  protected all(): readonly State[] {
     return [...this.#followed.values()];
   }
 
   /** Whether what was read for a state still belongs to it. */
-  isFollowed(state: State): boolean {
+  protected isFollowed(state: State): boolean {
     return this.#followed.get(state.source) === state;
   }
 
@@ -68,10 +69,10 @@ export class FollowedSources<State extends FollowedSource> {
   }
 
   /** @param onKept called before the listeners, with whether the roots are other ones */
-  keep(state: State, roots: readonly string[], onKept: (isChanged: boolean) => void): void {
+  protected keep(state: State, roots: readonly string[], onKept: (isChanged: boolean) => void): void {
     const isChanged = String(state.roots) !== String(roots);
     state.roots = roots;
-    state.rootsAtMs = this.#options.clock.monotonicMs();
+    state.rootsAtMs = this.#deps.clock.monotonicMs();
     onKept(isChanged);
     if (isChanged) for (const listener of [...this.#listeners]) listener();
   }
@@ -83,7 +84,7 @@ export class FollowedSources<State extends FollowedSource> {
   }
 
   status(): readonly BundleStatus[] {
-    const nowMs = this.#options.clock.monotonicMs();
+    const nowMs = this.#deps.clock.monotonicMs();
     return this.all().map(({ trustDomains, roots, rootsAtMs }) => ({
       trustDomains,
       ageMs: roots === undefined ? undefined : nowMs - rootsAtMs,
@@ -91,8 +92,8 @@ export class FollowedSources<State extends FollowedSource> {
   }
 
   #follow(): void {
-    const { settings, sourceOf } = this.#options;
-    const wanted = domainsBySource(settings.current().caCertificates, sourceOf);
+    const { caCertificates } = this.#deps.settings.current();
+    const wanted = domainsBySource(caCertificates, (entry) => this.sourceOf(entry));
     for (const state of this.all()) if (!wanted.has(state.source)) this.#remove(state);
     for (const [source, trustDomains] of wanted) {
       const known = this.#followed.get(source);
@@ -102,14 +103,14 @@ export class FollowedSources<State extends FollowedSource> {
   }
 
   #add(source: string, trustDomains: readonly TrustDomain[]): void {
-    const state = this.#options.create({ source, trustDomains, roots: undefined, rootsAtMs: 0 });
+    const state = this.create({ source, trustDomains, roots: undefined, rootsAtMs: 0 });
     this.#followed.set(source, state);
-    this.#options.onAdded(state);
+    this.onAdded(state);
   }
 
   #remove(state: State): void {
     this.#followed.delete(state.source);
-    this.#options.onRemoved(state);
+    this.onRemoved(state);
   }
 }
 
