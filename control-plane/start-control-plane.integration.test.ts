@@ -6,6 +6,7 @@ import { RecordingLogger } from "../mesh/recording-logger-fixture.ts";
 import { TEST_SETTINGS } from "../mesh/resources/resource-set-fixture.ts";
 import { systemClock } from "../mesh/runtime.ts";
 import { Cleanup } from "../net/cleanup-fixture.ts";
+import { startFastClock } from "../net/fast-clock-fixture.ts";
 import { ask } from "../net/http-fixture.ts";
 import { until } from "../net/until-fixture.ts";
 import { startWorkloadTls } from "../proxy/tls/workload-tls.ts";
@@ -62,7 +63,7 @@ describe("a control plane in a cluster", () => {
   it("says what it waits for, and waits as long as it takes", async () => {
     const cluster = await IdentityCluster.start(cleanup);
     await cluster.server.away();
-    const { metricsPort, ready } = await startWholeControlPlane(cluster, cleanup);
+    const { metricsPort, ready } = await startWholeControlPlane(cluster, cleanup, { clock: startFastClock(cleanup) });
     await until(async () => (await readinessOf(metricsPort)).includes("the certificate authority is not open"));
     expect((await ask(metricsPort, { path: "/live" })).status).toBe(200);
     await cluster.server.back();

@@ -49,7 +49,7 @@ export async function startWholeControlPlane(
   options: WholeControlPlaneOptions = {},
 ): Promise<StartedControlPlane> {
   const { instance = "istiod-1", publishMs, ...others } = options;
-  const api = cluster.server.client();
+  const api = cluster.server.client(undefined, { ...(options.clock && { clock: options.clock }) });
   const identity = { kind: "kubernetes", api, instance, ...(publishMs !== undefined && { publishMs }) } as const;
   const started = await startAssembled({ ...others, source: { kind: "kubernetes", api, instance }, identity }, cleanup);
   const kill = async (): Promise<void> => {

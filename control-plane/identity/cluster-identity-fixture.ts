@@ -15,7 +15,7 @@ import { startTestApiServer, type TestApiServer } from "../../kubernetes/test-se
 import { IstioCertificateService } from "../../mesh/api/gen/ca_pb.ts";
 import { parseSpiffeId, type SpiffeId } from "../../mesh/identity/spiffe-id.ts";
 import { RecordingLogger, unlimitedLog } from "../../mesh/recording-logger-fixture.ts";
-import { systemClock } from "../../mesh/runtime.ts";
+import { type Clock, systemClock } from "../../mesh/runtime.ts";
 import type { Cleanup } from "../../net/cleanup-fixture.ts";
 import { createTlsContext } from "../../net/tls/tls-contexts.ts";
 import { until } from "../../net/until-fixture.ts";
@@ -54,16 +54,15 @@ export class IdentityCluster {
     return cluster;
   }
 
-  /** Resolves once it listens. @param clockOffMs by how much its clock is ahead */
-  async startControlPlane(clockOffMs = 0): Promise<ClusterControlPlane> {
+  /** Resolves once it listens. @param clock @default the system's */
+  async startControlPlane(clock: Clock = systemClock): Promise<ClusterControlPlane> {
     const stop = new AbortController();
     this.#cleanup.add(() => stop.abort());
     const log = new RecordingLogger();
-    const clock = { ...systemClock, now: () => systemClock.now() + clockOffMs };
     const shared = { clock, log, limitLog: unlimitedLog };
     const registry = new Registry();
     const identity = await startIdentity(
-      { kind: "kubernetes", api: this.server.client(), instance: "istiod-1" },
+      { kind: "kubernetes", api: this.server.client(this.server.adminToken, { clock }), instance: "istiod-1" },
       { ...shared, registry, settings, random: Math.random, onWaiting: () => undefined, signal: stop.signal },
     );
     const issuing = { ...identity, ...shared, trustDomain: settings.trustDomain };

@@ -62,6 +62,7 @@ async function respond(deps: ApiRequestDeps, request: IncomingMessage, response:
   }
   const fault = deps.faults.take(attempt);
   if (fault?.kind === "delay") await new Promise((resolve) => setTimeout(resolve, fault.delayMs).unref());
+  else if (fault?.kind === "held") await fault.until;
   else if (fault !== undefined && respondWrongly(response, fault)) return;
   const mangle = fault?.kind === "half-json" || fault?.kind === "cut" ? fault.kind : undefined;
   if (route.kind !== "resource") {

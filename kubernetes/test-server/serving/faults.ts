@@ -5,6 +5,8 @@ export type Fault =
   | { readonly kind: "status"; readonly status: number; readonly reason: string; readonly retryAfterSeconds?: number }
   /** Responds as it should, but late. */
   | { readonly kind: "delay"; readonly delayMs: number }
+  /** Responds as it should, as soon as this is settled. */
+  | { readonly kind: "held"; readonly until: Promise<unknown> }
   /** Accepts the request and never responds. */
   | { readonly kind: "hang" }
   /** 200 with a page of HTML, as a captive portal does. */
