@@ -13,7 +13,7 @@ import { type ConfigMapControlOptions, createConfigMapControlStore } from "./con
 import { CONTROL_CONFIG_MAP, readControlConfigMap } from "./control-config-map.ts";
 import { type ControlState, EMPTY_CONTROL_STATE } from "./control-state.ts";
 import type { ControlFollower } from "./control-store.ts";
-import { type FoundState, LiveControl, restoreChange } from "./live-control.ts";
+import { type FoundState, LiveControl, renumberChange, reportUnnumbered, restoreChange } from "./live-control.ts";
 
 export interface FollowConfigMapControlOptions extends ConfigMapControlOptions {
   readonly log: Logger;
@@ -42,6 +42,10 @@ export async function followConfigMapControl(options: FollowConfigMapControlOpti
     clock,
     log,
     onWaiting,
+    renumber: async (edited) => {
+      const renumbered = pause(clock, random() * RESTORE_MS, signal).then(() => store.update(renumberChange(edited)));
+      await renumbered.catch(reportUnnumbered(options));
+    },
     restore: async (state) => {
       // Another replica may be faster.
       await pause(clock, random() * RESTORE_MS, signal);

@@ -4,7 +4,7 @@ import type { Clock, Logger, Random } from "../../mesh/runtime.ts";
 import { controlFileVersion, readControlFile } from "./control-files.ts";
 import type { ControlFollower } from "./control-store.ts";
 import { createFileControlStore, stateOf } from "./file-control-store.ts";
-import { type FoundState, LiveControl, restoreChange } from "./live-control.ts";
+import { type FoundState, LiveControl, renumberChange, reportUnnumbered, restoreChange } from "./live-control.ts";
 
 export interface FollowFileControlOptions {
   /** Of the certificate authority. */
@@ -29,6 +29,7 @@ export async function followFileControl(options: FollowFileControlOptions): Prom
   const store = createFileControlStore(directory, options);
   const live = new LiveControl({
     ...options,
+    renumber: async (edited) => void (await store.update(renumberChange(edited)).catch(reportUnnumbered(options))),
     restore: async (state) => void (await store.update(restoreChange(state, clock))),
   });
   let seen: string | undefined;

@@ -3,16 +3,20 @@ import type { Clock, Logger } from "../../mesh/runtime.ts";
 import { whenAborted } from "../../net/when-aborted.ts";
 import { type ControlState, EMPTY_CONTROL_STATE, MAX_REVOCATIONS } from "./control-state.ts";
 import type { ControlFollower } from "./control-store.ts";
-import { isEmptyState, isToBeWrittenBack, uniteStates } from "./state-revisions.ts";
+import { isEdited, isEmptyState, isSameState, isToBeWrittenBack, uniteStates } from "./state-revisions.ts";
 
 export interface LiveControlDeps {
   readonly clock: Pick<Clock, "now">;
   readonly log: Logger;
   /** Called with the reason while there is no valid state yet. */
   readonly onWaiting: (reason: string) => void;
+  /** Stores a state that people have edited with a revision of its own: see `renumberChange`. Never rejects. */
+  readonly renumber: (edited: ControlState) => Promise<void>;
   /** Stores the state in force again, if what is stored then is still without it: see `restoreChange`. */
   readonly restore: (state: ControlState) => Promise<void>;
 }
+
+const COMPONENT = { component: "ca-agent" };
 
 /** What was found where the state is kept. */
 export type FoundState =
@@ -23,6 +27,19 @@ export type FoundState =
 /** The change that stores a state again. Another replica may have done it, and others may have changed what is stored. */
 export function restoreChange(inForce: ControlState, clock: Pick<Clock, "now">): (found: ControlState) => ControlState {
   return (found) => (isToBeWrittenBack(found, inForce) ? uniteStates(found, inForce, clock.now()) : found);
+}
+
+/** The change that gives an edited state a revision, unless others have stored another one meanwhile. */
+export function renumberChange(edited: ControlState): (found: ControlState) => ControlState {
+  return (found) => (isSameState(found, edited) ? { ...found } : found);
+}
+
+/** For an edited state that could not be stored again. It is in force all the same. */
+export function reportUnnumbered({ log, signal }: { readonly log: Logger; readonly signal: AbortSignal }) {
+  return (caught: unknown): void => {
+    const { code, message } = MeshError.from(caught);
+    if (!signal.aborted) log.warn({ ...COMPONENT, code, reason: message }, "an edit of entente-ca got no revision");
+  };
 }
 
 /**
@@ -96,6 +113,7 @@ export class LiveControl implements ControlFollower {
     if (this.#fault !== undefined) this.#deps.log.info(COMPONENT, "what is asked of the authority can be used again");
     this.#fault = undefined;
     this.#adopt(stored);
+    if (inForce !== undefined && isEdited(stored, inForce)) void this.#deps.renumber(stored);
     return true;
   }
 
@@ -153,5 +171,3 @@ export class LiveControl implements ControlFollower {
     );
   }
 }
-
-const COMPONENT = { component: "ca-agent" };

@@ -48,8 +48,11 @@ class World {
 
   constructor() {
     for (let index = 0; index < REPLICAS; index += 1) {
+      const renumber = async (): Promise<void> => undefined;
       const restore = async (state: ControlState) => this.#update(restoreChange(state, this.#clock));
-      this.#replicas.push(new LiveControl({ clock: this.#clock, log: this.#log, onWaiting: () => undefined, restore }));
+      this.#replicas.push(
+        new LiveControl({ clock: this.#clock, log: this.#log, onWaiting: () => undefined, renumber, restore }),
+      );
       this.heldSince.push(new Map());
     }
   }

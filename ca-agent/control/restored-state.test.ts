@@ -92,6 +92,27 @@ describe.each(CONTROL_HOMES)("a backup that is restored in $name", ({ open }) =>
     expect(homes.log.find(STORED_AGAIN)).toEqual([]);
   });
 
+  it("is told from an edit before it, which gets a revision of its own, once", async () => {
+    const home = open(homes);
+    const { revisions = [] } = await home.store.update(adding("A2"));
+    const restore = home.backUp();
+    const controls = [await homes.started(home), await homes.started(home)];
+    const revisionsName = open === CONTROL_HOMES[0].open ? "revisions" : "revisions.json";
+    home.write(A1, { [revisionsName]: revisions, version: 2, minReaderVersion: 1 });
+    await homes.pass(3000);
+    const stored = async () => (await home.store.read()).revisions;
+    // Files are written in real time.
+    await expect.poll(stored).toEqual([expect.any(Number), ...revisions]);
+    const settled = await stored();
+    await homes.pass(5000);
+    expect(await stored()).toEqual(settled);
+    restore();
+    await homes.pass(3000);
+    for (const state of [...controls.map((control) => control.current()), await home.store.read()]) {
+      expect(serialNumbersOf(state).toSorted()).toEqual(["A1", "A2"]);
+    }
+  });
+
   it("of a later version is not written over, and what is in force stays, with the reason", async () => {
     const home = open(homes);
     const { revisions = [] } = await home.store.update(adding("A1"));

@@ -48,6 +48,21 @@ export function isToBeWrittenBack(stored: ControlState, inForce: ControlState): 
 }
 
 /**
+ * Whether people have changed what is stored without giving it a revision of its own. It needs one: otherwise a backup from
+ * just before would look like another edit.
+ */
+export function isEdited(stored: ControlState, inForce: ControlState): boolean {
+  const [revision] = stored.revisions ?? [];
+  const isSame = revision !== undefined && revision === inForce.revisions?.[0];
+  return isSame && stored.laterVersion === undefined && !isSameState(stored, inForce);
+}
+
+/** Of states that were parsed from what is stored. */
+export function isSameState(one: ControlState, other: ControlState): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
+}
+
+/**
  * What is stored in place of a restored backup: everything that is revoked in one of the two, because no control plane knows
  * what was lifted in the other. Of the requests to replace the root the one in force, or one that was asked for since.
  */
