@@ -26,6 +26,7 @@ export function registerTrustAge(registry: Registry, readings: NonNullable<Ident
     registers: [registry],
     collect() {
       const present = readings();
+      this.reset();
       for (const source of TRUST_SOURCES) {
         const reading = present[source];
         if (reading !== undefined) this.set({ source }, reading.ageMs / 1000);

@@ -6,9 +6,9 @@ import { withoutManagedFields } from "../../kubernetes/reflector/object-store.ts
 import { startReflector } from "../../kubernetes/reflector/reflector.ts";
 import type { ReflectorStatus } from "../../kubernetes/reflector/reflector-status.ts";
 import { MeshError } from "../../mesh/mesh-error.ts";
-import type { SourceReading } from "../../mesh/policy/authentication/trust-readings.ts";
+import { digestContent, type SourceReading } from "../../mesh/policy/authentication/trust-readings.ts";
 import type { Logger } from "../../mesh/runtime.ts";
-import { digestByIdentity } from "../../net/digest-by-identity.ts";
+import { rememberLast } from "../../net/remember-last.ts";
 import { type ConfigMapControlOptions, createConfigMapControlStore } from "./config-map-control-store.ts";
 import { CONTROL_CONFIG_MAP, readControlConfigMap } from "./control-config-map.ts";
 import { type ControlState, EMPTY_CONTROL_STATE } from "./control-state.ts";
@@ -79,7 +79,7 @@ export async function followConfigMapControl(options: FollowConfigMapControlOpti
     },
     signal,
   });
-  const digestOf = digestByIdentity((revocations: ControlState["revocations"]) => revocations);
+  const digestOf = rememberLast((revocations: ControlState["revocations"]) => digestContent(revocations));
   const confirmation = new Confirmation({
     digest: () => (isKnown ? digestOf(live.current().revocations) : ""),
     isInForce: () => isInForce,

@@ -159,6 +159,20 @@ describe("a control plane that was cut off before a revocation and a rotation", 
     expect(state()).toEqual({ roots: [OLD, NEW], signs: NEW, revoked: [A] });
   });
 
+  it("is left again and again while it takes turns with a healthy one, and what is in force is never the older state", async () => {
+    for (let turn = 0; turn < 5; turn += 1) {
+      // A proxy's own wall clock does not matter.
+      clock.jump(turn % 2 === 0 ? 3_600_000 : -3_600_000);
+      expect(take({ ...healthy, ageMs: 30_000 })).toBeUndefined();
+      expect(state()).toEqual({ roots: [NEW], signs: NEW, revoked: [A] });
+      await clock.advance(MINUTE_MS);
+      expect(take(cut({ revoked: [B] }))).toMatch(/behind/);
+      expect(state()).toEqual({ roots: [NEW], signs: NEW, revoked: [A, B] });
+      await clock.advance(15_000);
+      expect(left).toHaveLength(turn + 1);
+    }
+  });
+
   it("has no more weight when it comes again and again, and nothing grows", async () => {
     take(healthy);
     for (let turn = 0; turn < 20; turn += 1) {

@@ -7,9 +7,9 @@ import { Confirmation } from "../../../kubernetes/reflector/confirmation.ts";
 import { withoutManagedFields } from "../../../kubernetes/reflector/object-store.ts";
 import { type Reflector, startReflector } from "../../../kubernetes/reflector/reflector.ts";
 import { MeshError } from "../../../mesh/mesh-error.ts";
-import type { TrustReadings } from "../../../mesh/policy/authentication/trust-readings.ts";
-import { digestByIdentity } from "../../../net/digest-by-identity.ts";
+import { digestContent, type TrustReadings } from "../../../mesh/policy/authentication/trust-readings.ts";
 import { type Moment, momentOf } from "../../../net/moment.ts";
+import { rememberLast } from "../../../net/remember-last.ts";
 import { type AdoptFilesDeps, adoptFiles, type ChangeOutcome, reportRefused } from "../adopt-files.ts";
 import type { LiveAuthority } from "../live-authority.ts";
 import {
@@ -96,11 +96,11 @@ class SecretFollower {
     this.#handled = versionOf(secret);
     this.#plugged = this.#reflect(PLUGGED_IN_SECRET);
     this.#selfSigned = this.#reflect(SELF_SIGNED_SECRET);
-    const digestOf = digestByIdentity(publicPartsOf);
+    const [digestOf, versionOfSecret] = [rememberLast(digestPublicParts), rememberLast(versionOf)];
     const confirm = (name: string, reflector: Reflector<KubernetesObject>) =>
       new Confirmation({
         digest: () => (this.#inForce.metadata.name === name ? digestOf(this.#inForce) : ""),
-        isInForce: () => this.#handled === versionOf(this.#inForce),
+        isInForce: () => this.#handled === versionOfSecret(this.#inForce),
         ...{ reflector, since: readAt, clock: options.clock },
       });
     this.#confirmations = {
@@ -206,8 +206,7 @@ function versionOf(secret: KubernetesObject): string {
   return hash("sha256", JSON.stringify([secret.metadata.name, secret["data"]]));
 }
 
-/** Of what is public in it. */
-function publicPartsOf(secret: KubernetesObject): readonly string[] {
+function digestPublicParts(secret: KubernetesObject): string {
   const { certificatePem, rootsPem = "", chainPem = "" } = readAuthoritySecret(secret);
-  return [certificatePem, rootsPem, chainPem];
+  return digestContent([certificatePem, rootsPem, chainPem]);
 }

@@ -7,9 +7,9 @@ import { Confirmation } from "../../../kubernetes/reflector/confirmation.ts";
 import { withoutManagedFields } from "../../../kubernetes/reflector/object-store.ts";
 import { startReflector } from "../../../kubernetes/reflector/reflector.ts";
 import { errnoOf, MeshError } from "../../../mesh/mesh-error.ts";
-import type { SourceReading } from "../../../mesh/policy/authentication/trust-readings.ts";
+import { digestContent, type SourceReading } from "../../../mesh/policy/authentication/trust-readings.ts";
 import type { Random } from "../../../mesh/runtime.ts";
-import { digestByIdentity } from "../../../net/digest-by-identity.ts";
+import { rememberLast } from "../../../net/remember-last.ts";
 import { describeSecret, PLUGGED_IN_SECRET } from "../../authority/secrets/authority-secret.ts";
 import { CaError } from "../../ca-error.ts";
 import { type FoundLists, LiveLists, type LiveListsDeps } from "./live-lists.ts";
@@ -76,7 +76,7 @@ export async function followSecretLists(deps: FollowSecretListsDeps): Promise<Se
     onChanges: check,
     signal,
   });
-  const digestOf = digestByIdentity((entries: ReturnType<LiveLists["entries"]>) => entries);
+  const digestOf = rememberLast((entries: ReturnType<LiveLists["entries"]>) => digestContent(entries));
   const confirmation = new Confirmation({
     digest: () => digestOf(lists.entries()),
     isInForce: () => lists.fault() === undefined,

@@ -1,3 +1,5 @@
+import { hash } from "node:crypto";
+
 /** The sources of a trust bundle that several control planes read, each for itself. */
 export const TRUST_SOURCES = ["plugged", "own", "revocations", "lists"] as const;
 
@@ -20,6 +22,14 @@ export interface TrustReadings extends Readonly<Partial<Record<TrustSourceName, 
   /** Names the process: what it sends later was read later. */
   readonly controlPlane: string;
 }
+
+/** The digest of what was read. Only what is public may be in it. */
+export function digestContent(content: unknown): string {
+  return hash("sha256", JSON.stringify(content)).slice(0, DIGEST_LENGTH);
+}
+
+/** Half of SHA-256, in hexadecimal. */
+const DIGEST_LENGTH = 32;
 
 /** A reading in the receiver's own time, in milliseconds of its monotonic clock. */
 interface TimedReading {
