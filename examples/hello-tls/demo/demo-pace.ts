@@ -17,7 +17,7 @@ export const AWAY_MS = 3000;
 /** On a machine that is not busy, where the control plane is not killed. */
 const QUICK_S = 6;
 /** Where it is. */
-const LASTING_S = 18;
+const LASTING_S = 12;
 const LONGEST_S = 90;
 /** A phase of the root's rotation lasts a lifetime, and the demo must have seen it meanwhile: in starts of this program. */
 const PHASE_STARTS = 3;
