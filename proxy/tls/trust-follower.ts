@@ -34,8 +34,8 @@ const STORED_IN: Readonly<Record<TrustSourceName, string>> = {
 };
 
 const FIX =
-  "another control plane has sent something later. Look why this one does not read the Kubernetes API: its log, " +
-  "entente_control_plane_trust_age_seconds, entente check";
+  "another one has sent a later state. Look why this one does not read the Kubernetes API: its log, " +
+  "entente_control_plane_trust_age_seconds";
 
 /**
  * Takes trust bundles. A control plane that is cut off from the Kubernetes API serves an old one: to a proxy that comes from
@@ -93,7 +93,7 @@ export class TrustFollower implements TrustListener {
   #onBehind(sources: string): void {
     const { clock, random, log, meter, leave } = this.#options;
     if (!this.#isBehind) {
-      const text = `the control plane is behind: its roots are not taken, and none of its changes lifts a revocation; ${FIX}`;
+      const text = `the control plane is behind: its roots are not taken, and it lifts no revocation; ${FIX}`;
       log.warn({ code: "control_plane_behind", sources }, text);
       meter.controlPlaneBehind(true);
     }
