@@ -49,5 +49,5 @@ it("no request fails when two control planes start on one disk, it fills in mid-
   const report = await traffic.end();
   process.stdout.write(`${formatTraffic(report)}; the disk was full for ${(fullMs / 1000).toFixed(1)} s\n`);
   expect(report.failures).toEqual([]);
-  for (const count of report.requests) expect(count).toBeGreaterThan(20);
+  for (const count of report.requests) expect(count).toBeGreaterThan(10);
 });

@@ -121,7 +121,7 @@ it("a root that is replaced by force is refused, the mesh moves to it by two edi
   const report = await traffic.end();
   process.stdout.write(`${formatTraffic(report)}\n`);
   expect(report.failures).toEqual([]);
-  for (const count of report.requests) expect(count).toBeGreaterThan(20);
+  for (const count of report.requests) expect(count).toBeGreaterThan(10);
   expect([...faults]).toEqual([]);
   expect(sidecars.map(isRenewed)).toEqual([true, true]);
 }, 40_000);
