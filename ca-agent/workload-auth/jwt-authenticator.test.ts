@@ -72,7 +72,16 @@ function forge(header: Record<string, unknown>, signInput: (input: string) => st
   return `${input}.${signInput(input)}`;
 }
 
+function inMinutes(minutes: number): number {
+  return Date.now() / 1000 + minutes * 60;
+}
+
 describe("service account tokens", () => {
+  it("are accepted when our clock is an hour behind that of their issuer", async () => {
+    const issued = await token({ claims: { nbf: inMinutes(60) }, expires: "2 hours" });
+    expect(await authenticator().authenticate(issued)).toMatchObject({ kind: "authenticated" });
+  });
+
   it.each([
     { name: "ES256", options: {} },
     { name: "RS256", options: { alg: "RS256", kid: "rsa", key: rsa.privateKey } },
@@ -133,7 +142,17 @@ describe("service account tokens", () => {
       },
       reason: "bad_signature",
     },
-    { name: "not valid yet", make: () => token({ claims: { nbf: Date.now() / 1000 + 600 } }), reason: "not_yet_valid" },
+    { name: "not valid yet for hours", make: () => token({ claims: { nbf: inMinutes(63) } }), reason: "not_yet_valid" },
+    {
+      name: "not valid yet, and never",
+      make: () => token({ claims: { nbf: inMinutes(60) }, expires: "10 minutes" }),
+      reason: "expired",
+    },
+    {
+      name: "expired, with a begin in the future",
+      make: () => token({ claims: { nbf: inMinutes(60) }, expires: "-1 minute" }),
+      reason: "expired",
+    },
     {
       name: "of a service account with an invalid name",
       make: () => token({ subject: "system:serviceaccount:ns1:../admin" }),

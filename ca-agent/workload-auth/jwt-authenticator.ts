@@ -1,6 +1,7 @@
-import { decodeProtectedHeader, errors, jwtVerify, type LocalJWKSet } from "jose";
+import { decodeJwt, decodeProtectedHeader, errors, jwtVerify, type LocalJWKSet } from "jose";
 import type { TrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import type { Clock, Logger } from "../../mesh/runtime.ts";
+import { BACKDATE_MS } from "../authority/self-signed-root.ts";
 import { type BoundPod, refused, type TokenRefusal, type TokenVerdict } from "./authenticator.ts";
 import { createJwksFile } from "./jwks-file.ts";
 import { identityFromClaims, readMember } from "./service-account-claims.ts";
@@ -64,7 +65,7 @@ async function verifyToken(token: string, keys: LocalJWKSet, options: JwtAuthent
       issuer: options.issuer,
       audience: options.audience ?? "istio-ca",
       requiredClaims: ["exp", "sub"],
-      currentDate: new Date(options.clock.now()),
+      currentDate: new Date(judgedAtMs(token, options.clock.now())),
     });
     const verdict = identityFromClaims(payload, options.trustDomain);
     const pod = readBoundPod(payload["kubernetes.io"]);
@@ -72,6 +73,17 @@ async function verifyToken(token: string, keys: LocalJWKSet, options: JwtAuthent
   } catch (caught) {
     return refusalFromError(caught);
   }
+}
+
+/**
+ * As of when a token is judged. One that was issued just now begins in the future of a clock that is behind, as ours may be
+ * by an hour, and no workload could start; it is judged as of its begin, by which it ends no later. Nobody gains by it: a
+ * token is not presented before it is issued. What this reads is not verified yet.
+ */
+function judgedAtMs(token: string, nowMs: number): number {
+  const { nbf } = decodeJwt(token);
+  const beginsAtMs = typeof nbf === "number" ? Math.ceil(nbf) * 1000 : nowMs;
+  return beginsAtMs > nowMs && beginsAtMs <= nowMs + BACKDATE_MS ? beginsAtMs : nowMs;
 }
 
 /** Other issuers than Kubernetes may bind no token to a pod, or know no uids. */
