@@ -1,5 +1,6 @@
 /** For tests: a control plane, and two sidecars between which requests run. Each has its own clock, and a day is a few seconds. */
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
+import type { Clock } from "../../mesh/runtime.ts";
 import { TravellingTime } from "../../mesh/travelling-clock-fixture.ts";
 import type { Cleanup } from "../../net/cleanup-fixture.ts";
 import { setOpensslTime } from "../../net/tls/openssl-time-fixture.ts";
@@ -61,18 +62,9 @@ export class ClockMesh {
     await controlPlane.ready;
     await files.mountRoots(cleanup);
     const clocks = [time.clock(errors.client), time.clock(errors.server)] as const;
-    const start = async (account: string, index: 0 | 1): Promise<WorkloadTls> => {
-      await files.writeToken(account, TOKEN_MS);
-      const sidecar = await startWorkloadTls({
-        ...{ address: controlPlane.address, rootCertificateFile: files.rootFile, tokenFile: files.tokenFile(account) },
-        ...{ identity: files.identityOf(account), workload: { namespace: "ns1", name: `${account}-1` } },
-        ...{ version: "test", clock: clocks[index], random: Math.random, log: new RecordingLogger() },
-      });
-      cleanup.add(() => sidecar.close());
-      await until(() => sidecar.source.current() !== undefined);
-      return sidecar;
-    };
-    const [client, server] = [await start("hello", 0), await start("world", 1)];
+    const place = { files, cleanup, address: controlPlane.address };
+    const client = await startSidecar("hello", { ...place, clock: clocks[0] });
+    const server = await startSidecar("world", { ...place, clock: clocks[1] });
     const serving = await startServingSidecar(cleanup, { source: server.source, clock: clocks[1] });
     const port = await startClientSidecar(
       cleanup,
@@ -84,6 +76,12 @@ export class ClockMesh {
       { time, files, errors },
       { controlPlane, sidecars, traffic: startTraffic([port], { pauseMs: 5 }) },
     );
+  }
+
+  /** A pod that is created now, on a machine whose clock is right, gets its first certificate. */
+  async startPod(cleanup: Cleanup): Promise<void> {
+    const { address } = this.controlPlane;
+    await startSidecar("late", { files: this.#files, cleanup, address, clock: this.time.clock() });
   }
 
   /** Sets the clock of a running machine. */
@@ -110,4 +108,24 @@ export class ClockMesh {
   serialNumbers(): readonly (string | undefined)[] {
     return this.sidecars.map(({ source }) => source.current()?.certificates[0]?.serialNumber);
   }
+}
+
+interface SidecarPlace {
+  readonly files: StandaloneFiles;
+  readonly address: string;
+  readonly clock: Clock;
+  readonly cleanup: Cleanup;
+}
+
+/** With a token of this moment; resolves when it has its certificate. */
+async function startSidecar(account: string, { files, address, clock, cleanup }: SidecarPlace): Promise<WorkloadTls> {
+  await files.writeToken(account, TOKEN_MS);
+  const sidecar = await startWorkloadTls({
+    ...{ address, rootCertificateFile: files.rootFile, tokenFile: files.tokenFile(account) },
+    ...{ identity: files.identityOf(account), workload: { namespace: "ns1", name: `${account}-1` } },
+    ...{ version: "test", clock, random: Math.random, log: new RecordingLogger() },
+  });
+  cleanup.add(() => sidecar.close());
+  await until(() => sidecar.source.current() !== undefined);
+  return sidecar;
 }

@@ -14,7 +14,8 @@ import type { Cleanup } from "../../net/cleanup-fixture.ts";
 import type { IdentityOptions } from "../identity/start-identity.ts";
 
 export const ISSUER = "https://kubernetes.default.svc";
-const HOUR_MS = 3_600_000;
+/** Istio's `istio-token`. */
+const TOKEN_MS = 12 * 3_600_000;
 /** So often the kubelet looks whether the roots have changed. */
 const MOUNT_MS = 100;
 
@@ -64,7 +65,7 @@ export class StandaloneFiles {
   }
 
   /** A token of this moment, as the kubelet requests it. */
-  async writeToken(account: string, lifetimeMs = HOUR_MS): Promise<void> {
+  async writeToken(account: string, lifetimeMs = TOKEN_MS): Promise<void> {
     const issuedAt = Math.floor(this.#now() / 1000);
     const token = await new SignJWT({})
       .setProtectedHeader({ alg: "ES256", kid: "k" })

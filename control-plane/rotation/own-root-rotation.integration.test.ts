@@ -69,7 +69,9 @@ class RotatingMesh {
       ports: mesh.#servers.map(({ port }) => port),
       identities: mesh.#servers.map(({ pod }) => pod.identity),
     };
-    mesh.#traffic = startTraffic([await startClientSidecar(cleanup, { source: client.source }, servers)], { pauseMs: 20 });
+    mesh.#traffic = startTraffic([await startClientSidecar(cleanup, { source: client.source }, servers)], {
+      pauseMs: 20,
+    });
     return mesh;
   }
 
