@@ -49,6 +49,8 @@ export interface Taken {
   readonly trust: TrustAnchors;
   /** Whether something else is held than the received bundle contains. */
   readonly isPartial: boolean;
+  /** The sources of which two states are mixed now. */
+  readonly mixed: readonly TrustSourceName[];
 }
 
 /**
@@ -57,12 +59,16 @@ export interface Taken {
  */
 export function takeKnown(received: TrustAnchors, held: TrustAnchors, behind: readonly TrustSourceName[]): Taken {
   const isAuthorityBehind = behind.includes("plugged") || behind.includes("own");
-  const areRevocationsBehind = behind.includes("revocations") || behind.includes("lists");
+  const areRevocationsBehind = behind.some((source) => REVOKING.includes(source));
   const { revocations: _, ...authorities } = isAuthorityBehind ? held : received;
   const revocations = areRevocationsBehind ? joinRevocations(received, held) : received.revocations;
   const trust = { ...authorities, ...(revocations !== undefined && { revocations }) };
-  return { trust, isPartial: behind.length > 0 && keepUnchanged(trust, received) !== received };
+  const isPartial = behind.length > 0 && keepUnchanged(trust, received) !== received;
+  const hasAdded = areRevocationsBehind && !areSameRevocations(trust, held);
+  return { trust, isPartial, mixed: hasAdded ? behind.filter((source) => REVOKING.includes(source)) : [] };
 }
+
+const REVOKING: readonly TrustSourceName[] = ["revocations", "lists"];
 
 /** Those that are held stay. They do not grow without an end, whatever is received. */
 function joinRevocations(received: TrustAnchors, held: TrustAnchors): RevocationIndex | undefined {

@@ -68,9 +68,10 @@ beforeEach(() => {
   });
 });
 
-function take(served: Served): string | undefined {
+/** @param lateMs how long the response takes */
+function take(served: Served, lateMs = 0): string | undefined {
   const nowMs = clock.monotonicMs();
-  const readings = timeReadings(readingsOf(served), { askedMs: nowMs, receivedMs: nowMs });
+  const readings = timeReadings(readingsOf(served), { askedMs: nowMs - lateMs, receivedMs: nowMs });
   return follower.take(bundleOf(served), readings)?.reason;
 }
 
@@ -183,6 +184,30 @@ describe("a control plane that was cut off before a revocation and a rotation", 
       expect(state().revoked).toEqual([A, B]);
     }
     take({ ...healthy, ageMs: 0 });
+    expect(state().revoked).toEqual([A]);
+  });
+});
+
+describe("what a control plane that is behind has added", () => {
+  it("goes with the next one that has what was held before, if it is certainly older", async () => {
+    await clock.advance(MINUTE_MS);
+    take({ by: "one", ageMs: 0, revoked: [A] });
+    await clock.advance(MINUTE_MS);
+    take({ by: "cut", ageMs: 2 * MINUTE_MS, revoked: [B] });
+    expect(state().revoked).toEqual([A, B]);
+    expect(take({ by: "other", ageMs: 90_000, revoked: [A] })).toBeUndefined();
+    expect(state().revoked).toEqual([A]);
+  });
+
+  it("stays until there is something later than both, if it may be the later one", async () => {
+    await clock.advance(MINUTE_MS);
+    take({ by: "one", ageMs: 0, revoked: [A] });
+    await clock.advance(100);
+    expect(take({ by: "other", ageMs: 0, revoked: [B] }, 200)).toMatch(/behind/);
+    await clock.advance(100);
+    for (const by of ["one", "third"]) expect(take({ by, ageMs: 200, revoked: [A] })).toMatch(/behind/);
+    expect(state().revoked).toEqual([A, B]);
+    expect(take({ by: "one", ageMs: 50, revoked: [A] })).toBeUndefined();
     expect(state().revoked).toEqual([A]);
   });
 });

@@ -1,5 +1,6 @@
 import {
   compareReadings,
+  mixReadings,
   type TimedReadings,
   type TrustSourceName,
 } from "../../mesh/policy/authentication/trust-readings.ts";
@@ -53,14 +54,14 @@ export class TrustFollower implements TrustListener {
   }
 
   /** A bundle that cannot be used is refused as a whole: the last one stays in force, and the control plane is told why. */
-  take(bundle: TrustBundle, readings: TimedReadings | undefined): Refusal | undefined {
+  take(bundle: TrustBundle, readings: TimedReadings = {}): Refusal | undefined {
     const { source } = this.#options;
     const held = source.trust();
     const received = parseTrustAnchors(bundle, held);
-    const { behind, latest } = compareReadings(readings ?? {}, this.#held);
-    const { trust, isPartial } = takeKnown(received, held, behind);
+    const { behind, latest } = compareReadings(readings, this.#held);
+    const { trust, isPartial, mixed } = takeKnown(received, held, behind);
     source.setTrust(trust);
-    this.#held = latest;
+    this.#held = mixReadings(latest, readings, mixed);
     if (!isPartial) {
       this.#onCurrent();
       return undefined;

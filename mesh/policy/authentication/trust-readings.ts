@@ -89,6 +89,27 @@ export function compareReadings(received: TimedReadings, held: TimedReadings): R
   return { behind, latest };
 }
 
+/**
+ * The readings of what was mixed of two states, of these sources. If it is not certain which one is older, only what is not
+ * older than both replaces it, whoever sends it: a state that equals one of them would lift what the other one has added.
+ */
+export function mixReadings(
+  latest: TimedReadings,
+  received: TimedReadings,
+  sources: readonly TrustSourceName[],
+): TimedReadings {
+  return mapSources((source) => {
+    const [known, next] = [latest[source], received[source]];
+    if (!sources.includes(source) || known === undefined || next === undefined) return known;
+    if (next.latestMs < known.earliestMs) return known;
+    const latestMs = Math.max(known.latestMs, next.latestMs);
+    return { digest: MIXED, controlPlane: MIXED, earliestMs: latestMs, latestMs };
+  });
+}
+
+/** Of no control plane, and no digest. */
+const MIXED = "mixed";
+
 function mapSources(read: (source: TrustSourceName) => TimedReading | undefined): TimedReadings {
   return Object.fromEntries(
     TRUST_SOURCES.flatMap((source) => {
