@@ -8,8 +8,10 @@ import { InProcessApi, type InProcessCall } from "../../kubernetes/test-server/i
 import { TestCluster } from "../../kubernetes/test-server/test-cluster.ts";
 import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
+import { until } from "../../net/until-fixture.ts";
 import { createConfigMapControlStore } from "./config-map-control-store.ts";
 import type { ControlFollower, ControlStore } from "./control-store.ts";
+import { serialNumbersOf } from "./control-store-contract-fixture.ts";
 import { createFileControlStore } from "./file-control-store.ts";
 import { followConfigMapControl } from "./follow-config-map-control.ts";
 import { followFileControl } from "./follow-file-control.ts";
@@ -67,7 +69,9 @@ export class ControlHomes {
       backUp: () => {
         const files = readdirSync(directory).map((name) => [name, readFileSync(join(directory, name))] as const);
         return () => {
-          for (const name of readdirSync(directory)) rmSync(join(directory, name));
+          // A control plane may be writing another one.
+          const stored = readdirSync(directory).filter((name) => !name.endsWith(".draft"));
+          for (const name of stored) rmSync(join(directory, name));
           for (const [name, text] of files) writeFileSync(join(directory, name), text, { mode: 0o600 });
         };
       },
@@ -113,6 +117,24 @@ export class ControlHomes {
       do await new Promise((resolve) => setTimeout(resolve, 1));
       while (this.clock.pendingTimers === 0);
     }
+  }
+
+  /** Time passes until something is so: what is stored in files takes real time, in which others wait for the clock. */
+  async passUntil(isSo: () => boolean | Promise<boolean>): Promise<void> {
+    await until(async () => {
+      if (await isSo()) return true;
+      await this.pass(250);
+      return false;
+    });
+  }
+
+  /** Until these serial numbers are stored, and a second more. */
+  async passUntilStored(home: ControlHome, ...serialNumbers: readonly string[]): Promise<void> {
+    await this.passUntil(async () => {
+      const stored = serialNumbersOf(await home.store.read());
+      return serialNumbers.every((one) => stored.includes(one));
+    });
+    await this.pass(1000);
   }
 
   async started(home: ControlHome): Promise<ControlFollower> {

@@ -14,6 +14,7 @@ import { CONTROL_CONFIG_MAP, readControlConfigMap } from "./control-config-map.t
 import { type ControlState, EMPTY_CONTROL_STATE } from "./control-state.ts";
 import type { ControlFollower } from "./control-store.ts";
 import { type FoundState, LiveControl, renumberChange, reportUnnumbered, restoreChange } from "./live-control.ts";
+import { WriteBack } from "./write-back.ts";
 
 export interface FollowConfigMapControlOptions extends ConfigMapControlOptions {
   readonly log: Logger;
@@ -21,9 +22,8 @@ export interface FollowConfigMapControlOptions extends ConfigMapControlOptions {
   readonly onWaiting: (reason: string) => void;
 }
 
-/** In which time the replicas store a deleted or outdated state again, and when they look whether one of them could. */
-const RESTORE_MS = 1000;
-const RETRY_MS = 5000;
+/** In which time the replicas give an edited state a revision: one of them is the fastest. */
+const RENUMBER_MS = 1000;
 
 /** One that knows how old its state is. */
 export interface ConfigMapFollower extends ControlFollower {
@@ -43,27 +43,29 @@ export async function followConfigMapControl(options: FollowConfigMapControlOpti
     log,
     onWaiting,
     renumber: async (edited) => {
-      const renumbered = pause(clock, random() * RESTORE_MS, signal).then(() => store.update(renumberChange(edited)));
+      const renumbered = pause(clock, random() * RENUMBER_MS, signal).then(() => store.update(renumberChange(edited)));
       await renumbered.catch(reportUnnumbered(options));
     },
-    restore: async (state) => {
-      // Another replica may be faster.
-      await pause(clock, random() * RESTORE_MS, signal);
-      clock.setTimeout(check, RETRY_MS);
-      await store.update(restoreChange(state, clock));
-    },
+    writeBack: new WriteBack({
+      ...options,
+      write: () => store.update(restoreChange(live.current(), clock)),
+      onFailed: (caught) => {
+        live.reportUnstored(caught);
+        check();
+      },
+    }),
   });
   let work: Promise<void> = Promise.resolve();
   let [isKnown, isInForce] = [false, false];
-  /** One at a time; each looks at the newest state. */
+  /** Each looks at the newest state. */
   const check = (): void => {
     confirmation.begin();
     work = work
-      .then(async () => {
+      .then(() => {
         const [configMap] = reflector.objects.values();
         if (!reflector.hasSynced || signal.aborted) return;
         const found = foundIn(configMap);
-        await live.take(found);
+        live.take(found);
         isInForce = isWhatWasFound(found, live);
         isKnown ||= isInForce;
       })

@@ -70,7 +70,7 @@ describe.each(CONTROL_HOMES)("a control plane that follows $name", ({ open }) =>
     await home.store.update(adding("A1"));
     const control = await homes.started(home);
     home.remove();
-    await homes.pass(5000);
+    await homes.passUntilStored(home, "A1");
     expect(serialNumbersOf(control.current())).toEqual(["A1"]);
     expect(serialNumbersOf(await home.store.read())).toEqual(["A1"]);
     expect(homes.log.find("it stays in force and is stored again")).toHaveLength(1);

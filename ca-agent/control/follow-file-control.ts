@@ -5,6 +5,7 @@ import { controlFileVersion, readControlFile } from "./control-files.ts";
 import type { ControlFollower } from "./control-store.ts";
 import { createFileControlStore, stateOf } from "./file-control-store.ts";
 import { type FoundState, LiveControl, renumberChange, reportUnnumbered, restoreChange } from "./live-control.ts";
+import { WriteBack } from "./write-back.ts";
 
 export interface FollowFileControlOptions {
   /** Of the certificate authority. */
@@ -30,7 +31,11 @@ export async function followFileControl(options: FollowFileControlOptions): Prom
   const live = new LiveControl({
     ...options,
     renumber: async (edited) => void (await store.update(renumberChange(edited)).catch(reportUnnumbered(options))),
-    restore: async (state) => void (await store.update(restoreChange(state, clock))),
+    writeBack: new WriteBack({
+      ...options,
+      write: () => store.update(restoreChange(live.current(), clock)),
+      onFailed: (caught) => live.reportUnstored(caught),
+    }),
   });
   let seen: string | undefined;
   const check = async (): Promise<void> => {
@@ -39,8 +44,8 @@ export async function followFileControl(options: FollowFileControlOptions): Prom
     if (version === seen) return;
     seen = version;
     const found = await find(directory);
-    // A state that could not be stored again is tried once more.
-    if (!(await live.take(found))) seen = undefined;
+    // A state that is not stored again yet is looked at again.
+    if (!live.take(found)) seen = undefined;
   };
   const follow = async (): Promise<void> => {
     while (!signal.aborted) {

@@ -4,6 +4,7 @@ import { whenAborted } from "../../net/when-aborted.ts";
 import { type ControlState, EMPTY_CONTROL_STATE, MAX_REVOCATIONS } from "./control-state.ts";
 import type { ControlFollower } from "./control-store.ts";
 import { isEdited, isEmptyState, isSameState, isToBeWrittenBack, uniteStates } from "./state-revisions.ts";
+import type { WriteBack } from "./write-back.ts";
 
 export interface LiveControlDeps {
   readonly clock: Pick<Clock, "now">;
@@ -12,8 +13,8 @@ export interface LiveControlDeps {
   readonly onWaiting: (reason: string) => void;
   /** Stores a state that people have edited with a revision of its own: see `renumberChange`. Never rejects. */
   readonly renumber: (edited: ControlState) => Promise<void>;
-  /** Stores the state in force again, if what is stored then is still without it: see `restoreChange`. */
-  readonly restore: (state: ControlState) => Promise<void>;
+  /** Stores the state in force again: see `restoreChange`. Requested while what is stored was not made of it. */
+  readonly writeBack: Pick<WriteBack, "request" | "timesStored">;
 }
 
 const COMPONENT = { component: "ca-agent" };
@@ -53,8 +54,8 @@ export class LiveControl implements ControlFollower {
   readonly #opened = Promise.withResolvers<void>();
   #inForce: { readonly state: ControlState; readonly text: string } | undefined;
   #fault: string | undefined;
-  /** The revision of what is stored and was not made of what is in force; 0: it was deleted. */
-  #outdated: number | undefined;
+  /** What is stored and was not made of what is in force. Revision 0: it was deleted. */
+  #outdated: { readonly revision: number; readonly fault: string | undefined } | undefined;
 
   constructor(deps: LiveControlDeps) {
     this.#deps = deps;
@@ -81,12 +82,12 @@ export class LiveControl implements ControlFollower {
   }
 
   /**
-   * Takes what was found now. Resolves when it is in force, with true; with false if another state was stored in its place, or
-   * could not be stored, so that it must be looked at again. Never rejects.
+   * Takes what was found now. Returns false if another state must be stored in its place, so that it must be looked at again.
+   * Never throws.
    */
-  async take(found: FoundState): Promise<boolean> {
+  take(found: FoundState): boolean {
     try {
-      return await this.#take(found);
+      return this.#take(found);
     } catch (caught) {
       const { code, message, stack } = MeshError.from(caught);
       this.#deps.log.error(
@@ -97,7 +98,15 @@ export class LiveControl implements ControlFollower {
     }
   }
 
-  async #take(found: FoundState): Promise<boolean> {
+  /** For a state in force that could not be stored again. */
+  reportUnstored(caught: unknown): void {
+    if (this.#outdated === undefined) return;
+    const { code, message } = MeshError.from(caught);
+    const { fault } = this.#outdated;
+    this.#report({ code, message: fault === undefined ? message : `${fault}; it could not be stored: ${message}` });
+  }
+
+  #take(found: FoundState): boolean {
     if (found.kind === "unreadable") {
       this.#outdated = undefined;
       this.#report(found.error);
@@ -106,7 +115,7 @@ export class LiveControl implements ControlFollower {
     const stored = found.kind === "absent" ? EMPTY_CONTROL_STATE : found.state;
     const inForce = this.#inForce?.state;
     if (inForce !== undefined && isToBeWrittenBack(stored, inForce)) {
-      await this.#keep(stored, inForce);
+      this.#keep(stored, inForce);
       return false;
     }
     this.#outdated = undefined;
@@ -129,32 +138,22 @@ export class LiveControl implements ControlFollower {
   }
 
   /** What is revoked in the backup alone is in force at once, too. */
-  async #keep(stored: ControlState, inForce: ControlState): Promise<void> {
-    const fault = this.#onOutdated(stored.revisions?.[0] ?? 0, inForce.revisions?.[0] ?? 0);
+  #keep(stored: ControlState, inForce: ControlState): void {
+    this.#onOutdated(stored.revisions?.[0] ?? 0, inForce.revisions?.[0] ?? 0);
     const united = uniteStates(stored, inForce, this.#deps.clock.now());
     if (united.revocations.length <= MAX_REVOCATIONS) this.#adopt(united);
-    try {
-      await this.#deps.restore(inForce);
-    } catch (caught) {
-      const { code, message } = MeshError.from(caught);
-      this.#report({ code, message: fault === undefined ? message : `${fault}; it could not be stored: ${message}` });
-    }
+    this.#deps.writeBack.request();
   }
 
-  /** Logs each once. @returns what is wrong with a state that was not deleted */
-  #onOutdated(stored: number, inForce: number): string | undefined {
-    const fault =
-      stored === 0
-        ? undefined
-        : `an earlier state was restored, as from a backup: revision ${stored} was not made of ${inForce}, which is in force, ` +
-          "and is stored again with all that is revoked in one of them; lift again what was lifted since the backup";
-    if (stored === this.#outdated) return fault;
-    this.#outdated = stored;
+  /** Logs each once. */
+  #onOutdated(stored: number, inForce: number): void {
+    if (stored === this.#outdated?.revision) return;
+    const fault = stored === 0 ? undefined : describeOutdated(stored, inForce, this.#deps.writeBack.timesStored);
+    this.#outdated = { revision: stored, fault };
     this.#fault = fault;
     const fields = { ...COMPONENT, ...(stored !== 0 && { stored, inForce }) };
     const what = stored === 0 ? "deleted" : "replaced by an earlier state, as from a backup";
     this.#deps.log.warn(fields, `what was asked of the authority was ${what}; it stays in force and is stored again`);
-    return fault;
   }
 
   /** Each reason once. */
@@ -170,4 +169,19 @@ export class LiveControl implements ControlFollower {
         : "what is asked of the authority cannot be used; the control plane waits for a valid state",
     );
   }
+}
+
+/** So many times in a row is no accident. */
+const CONTESTED_TIMES = 3;
+
+/** @param timesStored how many times in a row the state in force was stored, and did not last */
+function describeOutdated(stored: number, inForce: number, timesStored: number): string {
+  const contested =
+    timesStored < CONTESTED_TIMES
+      ? ""
+      : `. It was stored ${timesStored} times in vain: some tool keeps applying its own copy, as GitOps does; exclude it from that`;
+  return (
+    `an earlier state was restored, as from a backup: revision ${stored} was not made of ${inForce}, which is in force, ` +
+    `and is stored again with all that is revoked in one of them; lift again what was lifted since the backup${contested}`
+  );
 }

@@ -49,10 +49,12 @@ class World {
   constructor() {
     for (let index = 0; index < REPLICAS; index += 1) {
       const renumber = async (): Promise<void> => undefined;
-      const restore = async (state: ControlState) => this.#update(restoreChange(state, this.#clock));
-      this.#replicas.push(
-        new LiveControl({ clock: this.#clock, log: this.#log, onWaiting: () => undefined, renumber, restore }),
-      );
+      const request = (): void => this.#update(restoreChange(replica.current(), this.#clock));
+      const writeBack = { request, timesStored: 0 };
+      const replica = new LiveControl({
+        ...{ clock: this.#clock, log: this.#log, onWaiting: () => undefined, renumber, writeBack },
+      });
+      this.#replicas.push(replica);
       this.heldSince.push(new Map());
     }
   }
@@ -93,7 +95,7 @@ class World {
     if (replica === undefined || held === undefined) throw new TypeError(`there is no replica ${index}`);
     const { stored } = this;
     const isAbsent = stored === EMPTY_CONTROL_STATE;
-    if (!(await replica.take(isAbsent ? { kind: "absent" } : { kind: "state", state: stored }))) return false;
+    if (!replica.take(isAbsent ? { kind: "absent" } : { kind: "state", state: stored })) return false;
     const present = serialNumbersOf(replica.current());
     for (const one of SERIAL_NUMBERS) {
       if (!present.includes(one)) held.delete(one);

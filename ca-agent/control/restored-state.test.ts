@@ -21,7 +21,7 @@ describe.each(CONTROL_HOMES)("a backup that is restored in $name", ({ open }) =>
     await home.store.update(adding("A2"));
     await homes.pass(1000);
     restore();
-    await homes.pass(5000);
+    await homes.passUntilStored(home, "A1", "A2");
     expect(serialNumbersOf(control.current())).toEqual(["A1", "A2"]);
     expect(serialNumbersOf(await home.store.read())).toEqual(["A1", "A2"]);
     expect(control.fault()).toBeUndefined();
@@ -40,7 +40,7 @@ describe.each(CONTROL_HOMES)("a backup that is restored in $name", ({ open }) =>
     }));
     await homes.pass(1000);
     restore();
-    await homes.pass(5000);
+    await homes.passUntilStored(home, "A1", "A2");
     for (const state of [control.current(), await home.store.read()]) {
       expect([serialNumbersOf(state).toSorted(), state.rotation?.requestId]).toEqual([["A1", "A2"], "r-2"]);
     }
@@ -55,7 +55,7 @@ describe.each(CONTROL_HOMES)("a backup that is restored in $name", ({ open }) =>
     await homes.pass(1000);
     restore();
     await home.store.update(adding("A3"));
-    await homes.pass(5000);
+    await homes.passUntilStored(home, "A1", "A2", "A3");
     for (const state of [control.current(), await home.store.read()]) {
       expect(serialNumbersOf(state).toSorted()).toEqual(["A1", "A2", "A3"]);
     }
@@ -69,7 +69,7 @@ describe.each(CONTROL_HOMES)("a backup that is restored in $name", ({ open }) =>
     await home.store.update(adding("A2"));
     await homes.pass(1000);
     restore();
-    await homes.pass(5000);
+    await homes.passUntilStored(home, "A1", "A2");
     const settled = home.content();
     await homes.pass(20_000);
     expect(home.content()).toBe(settled);
@@ -107,7 +107,7 @@ describe.each(CONTROL_HOMES)("a backup that is restored in $name", ({ open }) =>
     await homes.pass(5000);
     expect(await stored()).toEqual(settled);
     restore();
-    await homes.pass(3000);
+    await homes.passUntilStored(home, "A1", "A2");
     for (const state of [...controls.map((control) => control.current()), await home.store.read()]) {
       expect(serialNumbersOf(state).toSorted()).toEqual(["A1", "A2"]);
     }
@@ -122,6 +122,7 @@ describe.each(CONTROL_HOMES)("a backup that is restored in $name", ({ open }) =>
     const revisionsName = open === CONTROL_HOMES[0].open ? "revisions" : "revisions.json";
     home.write(A1, { [revisionsName]: revisions, version: 3, minReaderVersion: 1 });
     const before = home.content();
+    await homes.passUntil(() => control.fault()?.includes("could not be stored") === true);
     await homes.pass(7000);
     expect(home.content()).toBe(before);
     expect(serialNumbersOf(control.current())).toEqual(["A1", "A2"]);
@@ -144,8 +145,12 @@ it("a backup in a ConfigMap that cannot be replaced is reported until it is", as
   await homes.pass(12_000);
   expect(control.fault()).toMatch(/an earlier state was restored, as from a backup: .*forbidden/);
   expect(serialNumbersOf(control.current())).toEqual(["A1", "A2"]);
+  // What is revoked meanwhile does not wait for the next attempt.
+  await home.store.update(adding("A3"));
+  await homes.clock.advance(100);
+  expect(serialNumbersOf(control.current()).toSorted()).toEqual(["A1", "A2", "A3"]);
   homes.beforeCall = () => undefined;
   await homes.pass(10_000);
-  expect(serialNumbersOf(await home.store.read())).toEqual(["A1", "A2"]);
+  expect(serialNumbersOf(await home.store.read()).toSorted()).toEqual(["A1", "A2", "A3"]);
   expect(control.fault()).toBeUndefined();
 });

@@ -2,6 +2,7 @@ import { MeshError } from "../../mesh/mesh-error.ts";
 import type { Clock, Logger, Random, Timer } from "../../mesh/runtime.ts";
 import type { ControlState, Revocation } from "../control/control-state.ts";
 import type { ControlFollower, ControlStore } from "../control/control-store.ts";
+import { WriteBack } from "../control/write-back.ts";
 import { isSamePod, type PodName } from "./pod-name.ts";
 import { addRevocations } from "./revocation-entries.ts";
 
@@ -66,19 +67,32 @@ export interface TidyRevocationsDeps {
 
 const INTERVAL_MS = 3_600_000;
 
-/** Tidies every hour, each replica at another moment, and completes pods at once, until the signal aborts. */
+/** Tidies every hour, each replica at another moment, and completes pods within a second, until the signal aborts. */
 export function startTidyRevocations(deps: TidyRevocationsDeps): void {
-  const { control, facts, clock, random, signal } = deps;
+  const { control, store, facts, clock, random, log, signal } = deps;
   let timer: Timer | undefined;
   const wait = (): void => {
     if (!signal.aborted) timer = clock.setTimeout(() => void tidy(), INTERVAL_MS * (0.5 + random()));
   };
   const tidy = async (): Promise<void> => {
-    await update(deps, (state, found) => withRevisions(tidyRevocations(state, found)));
+    await store.update((state) => withRevisions(tidyRevocations(state, facts()))).catch(report);
     wait();
   };
+  const report = (caught: unknown): void => {
+    const { code, message } = MeshError.from(caught);
+    if (!signal.aborted) log.warn({ component: "ca-agent", code, reason: message }, "the revocations were not tidied");
+  };
+  // A tool may keep applying a copy without the uid.
+  const completion = new WriteBack({
+    ...deps,
+    write: () => store.update((state) => completePods(state, facts())),
+    onFailed: (caught) => {
+      report(caught);
+      complete();
+    },
+  });
   const complete = (): void => {
-    if (completePods(control.current(), facts()) !== control.current()) void update(deps, completePods);
+    if (completePods(control.current(), facts()) !== control.current()) completion.request();
   };
   const unsubscribe = control.subscribe(complete);
   const stop = (): void => {
@@ -88,16 +102,4 @@ export function startTidyRevocations(deps: TidyRevocationsDeps): void {
   signal.addEventListener("abort", stop, { once: true });
   complete();
   wait();
-}
-
-async function update(
-  { store, facts, log, signal }: TidyRevocationsDeps,
-  change: (state: ControlState, facts: RevocationFacts) => ControlState,
-): Promise<void> {
-  try {
-    await store.update((state) => change(state, facts()));
-  } catch (caught) {
-    const { code, message } = MeshError.from(caught);
-    if (!signal.aborted) log.warn({ component: "ca-agent", code, reason: message }, "old revocations were not removed");
-  }
 }

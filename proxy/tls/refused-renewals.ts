@@ -1,5 +1,5 @@
 import type { Random } from "../../mesh/runtime.ts";
-import { type Backoff, createBackoff } from "./control-plane/backoff.ts";
+import { type Backoff, createBackoff } from "../../net/backoff.ts";
 import type { SvidFit } from "./svid-state.ts";
 
 /** Who does not accept the certificate that is in use, and why. */

@@ -3,9 +3,9 @@ import type { Update } from "../../../mesh/api/gen/discovery_pb.ts";
 import { MeshError } from "../../../mesh/mesh-error.ts";
 import type { Destination, DestinationTarget, GatewayConfig, Inbound } from "../../../mesh/policy/types.ts";
 import type { LogLimiter, Timer } from "../../../mesh/runtime.ts";
+import { type Backoff, createBackoff } from "../../../net/backoff.ts";
 import { createLogLimiter } from "../../../net/log-limiter.ts";
 import { type AgentMeter, NO_AGENT_METER } from "../../telemetry/agent-meter.ts";
-import { type Backoff, createBackoff } from "./backoff.ts";
 import { type DiscoveringProxy, type DiscoveryLink, DiscoveryStream } from "./discovery-stream.ts";
 import { ReconnectingLink, type ReconnectingLinkOptions } from "./reconnecting-link.ts";
 import {

@@ -2,8 +2,8 @@ import { createClient } from "@connectrpc/connect";
 import { DiscoveryService } from "../../../mesh/api/gen/discovery_pb.ts";
 import { MeshError } from "../../../mesh/mesh-error.ts";
 import type { Clock, Logger, Random, Timer } from "../../../mesh/runtime.ts";
+import { type Backoff, createBackoff } from "../../../net/backoff.ts";
 import type { SecureMaterial, WritableSecureContextSource } from "../secure-context-source.ts";
-import { type Backoff, createBackoff } from "./backoff.ts";
 import { readRootFile } from "./control-plane-client.ts";
 import {
   type ControlPlaneAddress,

@@ -3,8 +3,8 @@ import type { TrustReadings, Value as ValueMessage } from "../../../mesh/api/gen
 import { copyBytes } from "../../../mesh/api/own-copy.ts";
 import { MeshError } from "../../../mesh/mesh-error.ts";
 import type { Clock, LogFields, Logger, LogLimiter, Random, Timer } from "../../../mesh/runtime.ts";
+import { type Backoff, createBackoff } from "../../../net/backoff.ts";
 import type { AgentMeter } from "../../telemetry/agent-meter.ts";
-import { type Backoff, createBackoff } from "./backoff.ts";
 
 /** What is subscribed to, and how its values are read. */
 export interface Subscribed<Value> {

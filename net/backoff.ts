@@ -1,4 +1,4 @@
-import type { Random } from "../../../mesh/runtime.ts";
+import type { Random } from "../mesh/runtime.ts";
 
 /** Delays between repeated attempts. */
 export interface Backoff {
