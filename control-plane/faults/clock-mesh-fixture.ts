@@ -1,7 +1,7 @@
 /** For tests: a control plane, and two sidecars between which requests run. Each has its own clock, and a day is a few seconds. */
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import type { Clock } from "../../mesh/runtime.ts";
-import { TravellingTime } from "../../mesh/travelling-clock-fixture.ts";
+import { TravellingTime } from "../../mesh/travelling-time-fixture.ts";
 import type { Cleanup } from "../../net/cleanup-fixture.ts";
 import { setOpensslTime } from "../../net/tls/openssl-time-fixture.ts";
 import { until } from "../../net/until-fixture.ts";
