@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { tagOfPodName } from "../../mesh/identity/pod-tag.ts";
+import { tagOfPodName, tagOfPodUid } from "../../mesh/identity/pod-tag.ts";
 import { parseSpiffeId } from "../../mesh/identity/spiffe-id.ts";
+import type { ResourceSet } from "../../mesh/resources/resource-set.ts";
 import { createTestSet, testPod } from "../../mesh/resources/resource-set-fixture.ts";
 import { createTagLookup, findPodNamed, findPodsAt } from "./known-pods.ts";
 
@@ -45,6 +46,55 @@ it.each([
   for (let count = 0; count < 2; count += 1) {
     expect(isKnown(set, HELLO, tagOfPodName({ namespace, name: pod }))).toBe(expected);
   }
+});
+
+describe("tags that are looked up again and again", () => {
+  const POD_COUNT = 200;
+  const podNamed = (name: string, phase = "Running") =>
+    testPod({ name, serviceAccount: "hello", ip: "10.0.0.1", status: { phase } });
+  const many = createTestSet(...Array.from({ length: POD_COUNT }, (_, number) => podNamed(`hello-${number}`)));
+  const tagOf = (name: string) => tagOfPodName({ namespace: "ns1", name });
+
+  /** Counts how often a pod of the namespace is looked at. */
+  function counted({ index, ...maps }: ResourceSet) {
+    const reads = { count: 0 };
+    const pods = new Proxy(index.podsByNamespace.get("ns1") ?? [], {
+      get: (target, key) => {
+        if (typeof key === "string" && /^\d+$/.test(key)) reads.count += 1;
+        return Reflect.get(target, key);
+      },
+    });
+    return { reads, set: { ...maps, index: { ...index, podsByNamespace: new Map([["ns1", pods]]) } } };
+  }
+
+  it("cost one look at each pod, whether they are known or not", () => {
+    const { reads, set: watched } = counted(many);
+    const isKnown = createTagLookup(tagOfPodName);
+    for (let round = 0; round < 5; round += 1) {
+      expect(isKnown(watched, HELLO, tagOf("hello-7"))).toBe(true);
+      expect(isKnown(watched, HELLO, tagOf("gone"))).toBe(false);
+    }
+    expect(reads.count).toBe(POD_COUNT);
+  });
+
+  it("follow a pod that is created, ends, is deleted and created again", () => {
+    const isKnown = createTagLookup(tagOfPodName);
+    const look = (...pods: readonly string[]) =>
+      isKnown(createTestSet(podNamed("hello-1"), ...pods), HELLO, tagOf("new"));
+    expect([look(), look(podNamed("new")), look(podNamed("new", "Failed")), look(), look(podNamed("new"))]).toEqual([
+      ...[false, true, false, false, true],
+    ]);
+    expect(isKnown(createTestSet(), HELLO, tagOf("new"))).toBe(false);
+  });
+
+  it("are those of the present pod of a name alone", () => {
+    const isKnown = createTagLookup(({ uid }) => tagOfPodUid(uid ?? ""));
+    const withUid = (uid: string) =>
+      createTestSet(testPod({ name: "hello-1", serviceAccount: "hello", metadata: { uid } }));
+    expect(isKnown(withUid("u1"), HELLO, tagOfPodUid("u1"))).toBe(true);
+    expect(isKnown(withUid("u2"), HELLO, tagOfPodUid("u1"))).toBe(false);
+    expect(isKnown(withUid("u2"), HELLO, tagOfPodUid("u2"))).toBe(true);
+  });
 });
 
 it("a pod of a name is found with its uid, or it is known that there is none", () => {

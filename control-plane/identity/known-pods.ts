@@ -16,15 +16,42 @@ export function findPodsAt(set: ResourceSet, identity: SpiffeId, address: string
     .map(nameOf);
 }
 
-/** A function that finds whether one of the pods with an identity that have not ended has a tag. It hashes each pod once. */
+/** The pods of a namespace by their tags, as `NAMESPACE/NAME`. */
+interface TagIndex {
+  readonly pods: readonly Pod[];
+  readonly keys: ReadonlyMap<PodTag, string>;
+}
+
+/**
+ * A function that finds whether one of the pods with an identity that have not ended has a tag. It hashes each pod once, and
+ * looks through a namespace only for a tag that is not known there, once after each change of the namespace: each handshake
+ * asks, in a namespace with thousands of pods.
+ */
 export function createTagLookup(tagPod: TagPod): (set: ResourceSet, identity: SpiffeId, tag: PodTag) => boolean {
   const tags = new WeakMap<Pod, PodTag>();
+  const indexes = new Map<string, TagIndex>();
   const tagOf = (pod: Pod): PodTag => {
     const tag = tags.get(pod) ?? tagPod(nameOf(pod));
     tags.set(pod, tag);
     return tag;
   };
-  return (set, identity, tag) => podsIn(set, identity).some((pod) => tagOf(pod) === tag && isOf(pod, identity));
+  const refresh = (set: ResourceSet, namespace: string): TagIndex => {
+    const pods = set.index.podsByNamespace.get(namespace) ?? [];
+    const last = indexes.get(namespace);
+    if (last?.pods === pods) return last;
+    const index = { pods, keys: new Map(pods.map((pod) => [tagOf(pod), keyOf(pod)])) };
+    indexes.set(namespace, index);
+    for (const name of indexes.keys()) if (!set.index.podsByNamespace.has(name)) indexes.delete(name);
+    return index;
+  };
+  return (set, identity, tag) => {
+    const { namespace } = spiffeIdParts(identity);
+    const isKnownIn = (index: TagIndex | undefined): boolean => {
+      const pod = set.pods.get(index?.keys.get(tag) ?? "");
+      return pod !== undefined && tagOf(pod) === tag && isOf(pod, identity);
+    };
+    return isKnownIn(indexes.get(namespace)) || isKnownIn(refresh(set, namespace));
+  };
 }
 
 function podsIn(set: ResourceSet, identity: SpiffeId): readonly Pod[] {
@@ -43,6 +70,10 @@ export function findPodNamed(set: ResourceSet | undefined): (pod: PodName) => Po
     const pod = set.pods.get(formatResourceKey(namespace, name));
     return pod === undefined ? "none" : nameOf(pod);
   };
+}
+
+function keyOf({ metadata: { namespace, name } }: Pod): string {
+  return formatResourceKey(namespace, name);
 }
 
 function nameOf({ metadata: { namespace, name, uid } }: Pod): PodName {
