@@ -77,6 +77,8 @@ export async function startHoldingApplication(
     if (url === "/begun") response.write("begun");
     else if (url !== "/silent") response.end("whole");
   });
+  // It never ends an idle connection: on a busy machine it would do so before the sidecar, whose limit is shorter.
+  server.keepAliveTimeout = 0;
   server.on("upgrade", (_request, socket) => {
     socket.on("error", () => undefined);
     socket.write("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n");
