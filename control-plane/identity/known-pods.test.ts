@@ -11,6 +11,8 @@ const set = createTestSet(
   testPod({ name: "hello-2", serviceAccount: "hello", ip: "10.0.0.2", status: { podIPs: [{ ip: "fd00::2" }] } }),
   testPod({ name: "hello-3", serviceAccount: "hello", ip: "10.0.0.3", status: { phase: "Succeeded" } }),
   testPod({ name: "world-1", serviceAccount: "world", ip: "10.0.0.4" }),
+  testPod({ name: "hello-7", serviceAccount: "hello", ip: "10.0.0.7", spec: { hostNetwork: true } }),
+  testPod({ name: "hello-8", serviceAccount: "hello", ip: "10.0.0.7", spec: { hostNetwork: true } }),
   testPod({ name: "hello-5", serviceAccount: "hello", ip: "10.0.0.5", namespace: "ns2" }),
   testPod({
     ...{ name: "hello-6", serviceAccount: "hello", ip: "10.0.0.6" },
@@ -23,6 +25,7 @@ describe("an address", () => {
     { name: "of a pod of the account", address: "10.0.0.1", expected: 1 },
     { name: "of its second pod's second family", address: "fd00::2", expected: 1 },
     { name: "of a pod that drains", address: "10.0.0.6", expected: 1 },
+    { name: "of the node of two pods", address: "10.0.0.7", expected: 2 },
     { name: "of a pod that has ended", address: "10.0.0.3", expected: 0 },
     { name: "of another account's pod", address: "10.0.0.4", expected: 0 },
     { name: "of the same account's name in another namespace", address: "10.0.0.5", expected: 0 },
@@ -73,6 +76,8 @@ describe("tags that are looked up again and again", () => {
     for (let round = 0; round < 5; round += 1) {
       expect(isKnown(watched, HELLO, tagOf("hello-7"))).toBe(true);
       expect(isKnown(watched, HELLO, tagOf("gone"))).toBe(false);
+      // An address costs none.
+      expect(findPodsAt(watched, HELLO, "10.0.0.1")).toHaveLength(POD_COUNT);
     }
     expect(reads.count).toBe(POD_COUNT);
   });

@@ -1,7 +1,6 @@
 import type { PodName, TagPod } from "../../ca-agent/revocation/pod-name.ts";
 import type { PodTag } from "../../mesh/identity/pod-tag.ts";
 import { type SpiffeId, spiffeIdParts } from "../../mesh/identity/spiffe-id.ts";
-import { podAddresses } from "../../mesh/resources/fields/pod-addresses.ts";
 import { formatResourceKey } from "../../mesh/resources/fields/resource-names.ts";
 import type { Pod } from "../../mesh/resources/kinds/pod.ts";
 import type { ResourceSet } from "../../mesh/resources/resource-set.ts";
@@ -11,9 +10,7 @@ import type { ResourceSet } from "../../mesh/resources/resource-set.ts";
  * address of their node.
  */
 export function findPodsAt(set: ResourceSet, identity: SpiffeId, address: string): readonly PodName[] {
-  return podsIn(set, identity)
-    .filter((pod) => isOf(pod, identity) && podAddresses(pod).includes(address))
-    .map(nameOf);
+  return (set.index.podsByIp.get(address) ?? []).filter((pod) => isOf(pod, identity)).map(nameOf);
 }
 
 /** The pods of a namespace by their tags, as `NAMESPACE/NAME`. */
@@ -54,13 +51,10 @@ export function createTagLookup(tagPod: TagPod): (set: ResourceSet, identity: Sp
   };
 }
 
-function podsIn(set: ResourceSet, identity: SpiffeId): readonly Pod[] {
-  return set.index.podsByNamespace.get(spiffeIdParts(identity).namespace) ?? [];
-}
-
-function isOf({ spec, status: { phase } }: Pod, identity: SpiffeId): boolean {
-  const { serviceAccount } = spiffeIdParts(identity);
-  return spec.serviceAccountName === serviceAccount && phase !== "Succeeded" && phase !== "Failed";
+function isOf({ metadata, spec, status: { phase } }: Pod, identity: SpiffeId): boolean {
+  const { namespace, serviceAccount } = spiffeIdParts(identity);
+  if (metadata.namespace !== namespace || spec.serviceAccountName !== serviceAccount) return false;
+  return phase !== "Succeeded" && phase !== "Failed";
 }
 
 /** A function that finds the pod of a name. @param set undefined: it is not known which pods there are */

@@ -19,7 +19,9 @@ import {
 /** Lookups that decisions repeat, derived from the resources and kept up to date with each change. */
 export interface ResourceIndex extends PolicyIndex {
   readonly podsByNamespace: ReadonlyMap<string, readonly Pod[]>;
-  /** Pods with this address that are not finished (Succeeded or Failed): addresses are reused. */
+  /** Pods with this address that are not finished (Succeeded or Failed), those in the node's network included. */
+  readonly podsByIp: ReadonlyMap<string, readonly Pod[]>;
+  /** The one of them that an address names: addresses are reused. */
   readonly podByIp: ReadonlyMap<string, Pod>;
   readonly serviceByIp: ReadonlyMap<string, Service>;
   /** Services by one label of their selector: `NAMESPACE/LABEL=VALUE`. Those without a selector are missing. */
@@ -83,8 +85,13 @@ export function updateIndex(index: UpdatableIndex, changes: IndexedChanges, note
 function updatePods(index: UpdatableIndex, changes: readonly ItemChange<Pod>[], note: NoteChange) {
   const byNamespace = regroup(index.podsByNamespace, changes, (pod) => [pod.metadata.namespace]);
   const byIp = regroup(index.podsByIp, changes, indexedAddresses);
-  const holders = new Map([...byIp].map(([ip, pods]) => [ip, pods && findHolder(pods)]));
+  const holders = new Map(
+    [...byIp]
+      .map(([ip, pods = []]) => [ip, findHolder(pods)] as const)
+      .filter(([ip, pod]) => index.podByIp.get(ip) !== pod),
+  );
   noteAll(note, "podsByNamespace", byNamespace);
+  noteAll(note, "podsByIp", byIp);
   noteAll(note, "podByIp", holders);
   return {
     podsByNamespace: index.podsByNamespace.with(byNamespace),
@@ -93,14 +100,16 @@ function updatePods(index: UpdatableIndex, changes: readonly ItemChange<Pod>[], 
   };
 }
 
-/** Pods in the node's network share its address, which therefore names none of them. */
 function indexedAddresses(pod: Pod): readonly string[] {
-  if (pod.status.phase === "Succeeded" || pod.status.phase === "Failed" || pod.spec.hostNetwork === true) return [];
-  return podAddresses(pod);
+  return pod.status.phase === "Succeeded" || pod.status.phase === "Failed" ? [] : podAddresses(pod);
 }
 
-/** An address belongs to the pod that came last; one that is being deleted gives way. */
-function findHolder(pods: readonly Pod[]): Pod | undefined {
+/**
+ * An address belongs to the pod that came last; one that is being deleted gives way. Pods in the node's network share its
+ * address, which therefore names none of them.
+ */
+function findHolder(all: readonly Pod[]): Pod | undefined {
+  const pods = all.filter(({ spec }) => spec.hostNetwork !== true);
   return pods.findLast(({ metadata }) => metadata.deletionTimestamp === undefined) ?? pods.at(-1);
 }
 

@@ -26,6 +26,7 @@ export function trackReads(set: ResourceSet, onRead: (key: string) => void): Res
     gateways: of(set.gateways, "gateways"),
     index: {
       podsByNamespace: of(index.podsByNamespace, "podsByNamespace"),
+      podsByIp: of(index.podsByIp, "podsByIp"),
       podByIp: of(index.podByIp, "podByIp"),
       serviceByIp: of(index.serviceByIp, "serviceByIp"),
       servicesBySelector: of(index.servicesBySelector, "servicesBySelector"),

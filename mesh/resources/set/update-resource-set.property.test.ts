@@ -92,13 +92,14 @@ describe("updateResourceSet", () => {
     expect(same.change).toEqual({ resources: [], keys: new Set() });
     const moved = updateResourceSet(first.set, update_(testPod({ name: "a", ip: "10.0.0.2" })));
     expect(moved.set.services).toBe(first.set.services);
+    const indexes = ["podByIp", "podsByIp"].flatMap((name) => [name, `${name}/10.0.0.1`, `${name}/10.0.0.2`]);
     expect(moved.change.keys).toEqual(
-      new Set(
-        ["pods", "pods/ns1/a", "podsByNamespace", "podsByNamespace/ns1"]
-          .concat(["podByIp"])
-          .concat(["podByIp/10.0.0.1", "podByIp/10.0.0.2"]),
-      ),
+      new Set(["pods", "pods/ns1/a", "podsByNamespace", "podsByNamespace/ns1", ...indexes]),
     );
+    // A pod of the node has no address that names it.
+    const ofNode = updateResourceSet(first.set, update_(testPod({ name: "b", spec: { hostNetwork: true } })));
+    expect([...ofNode.change.keys].filter((key) => key.startsWith("podByIp"))).toEqual([]);
+    expect(ofNode.set.index.podByIp.get("10.0.0.1")?.metadata.name).toBe("a");
     expect(first.set.index.podByIp.get("10.0.0.1")?.metadata.name).toBe("a");
     expect(moved.set.index.podByIp.get("10.0.0.1")).toBeUndefined();
   });
