@@ -119,9 +119,16 @@ async function filesOf(
   );
 }
 
-/** The mounts of a container from its pod's volumes. */
+/**
+ * The mounts of a container from its pod's volumes. Files that are written from outside are read-only in every container, as
+ * with kubelet: a container whose user is root could otherwise put links in their place, and have others written to.
+ */
 export function containerMounts(container: ContainerManifest, pod: PodManifest, volumes: PodVolumes): readonly Mount[] {
   const where = `Pod/${pod.metadata.name}.${pod.metadata.namespace}, container ${container.name}`;
+  const isWritable = (name: string): boolean => {
+    const volume = pod.spec.volumes?.find((one) => one.name === name);
+    return volume?.emptyDir != null || volume?.hostPath != null;
+  };
   return (container.volumeMounts ?? []).map(({ name, mountPath, readOnly }) => {
     const source = volumes.sources.get(name);
     if (source === undefined) throw new LocalError("bad_manifest", `${where}: the volume ${name} does not exist`);
@@ -135,7 +142,7 @@ export function containerMounts(container: ContainerManifest, pod: PodManifest, 
         `${where}: ${mountPath} does not exist on this machine; mount it in /run, /var/run or /tmp, or on an existing path`,
       );
     }
-    return { source, target: mountPath, isFile: stats.isFile(), isReadOnly: readOnly ?? false };
+    return { source, target: mountPath, isFile: stats.isFile(), isReadOnly: readOnly === true || !isWritable(name) };
   });
 }
 
