@@ -1,4 +1,4 @@
-import { randomBytes } from "node:crypto";
+import { randomBytes, X509Certificate } from "node:crypto";
 import { describe, expect, it } from "vitest";
 import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
 import { mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
@@ -38,6 +38,19 @@ describe("a step", () => {
     expect(next.kind === "published" && fingerprintOf(next.next.certificatePem)).not.toBe(
       fingerprintOf(OLD.certificatePem),
     );
+  });
+
+  it("gives a new root the time after the clocks were compared: one of them may be set meanwhile", async () => {
+    const set = new FakeClock(NOW_MS + 3 * DAY_MS);
+    const compareClock = async (): Promise<number> => {
+      set.jump(-3 * DAY_MS);
+      return 0;
+    };
+    const plan = { kind: "step", to: "published", cause: "request" } as const;
+    const next = await takeStep(STEADY, plan, { ...deps, clock: set, compareClock });
+    expect(next).toMatchObject({ kind: "published", sinceMs: NOW_MS });
+    const { certificatePem } = next.kind === "published" ? next.next : OLD;
+    expect(new X509Certificate(certificatePem).validFromDate.getTime()).toBeLessThanOrEqual(NOW_MS);
   });
 
   it("lets the new root sign, with its certificate by the old one", async () => {

@@ -42,6 +42,8 @@ export interface StepDeps extends TrustedMaterialDeps {
  * it: what they would refuse is never stored. Throws a CaError if a plan does not fit the state, or the check fails.
  */
 export async function takeStep(state: RotationState, plan: Step, deps: StepDeps): Promise<RotationState> {
+  // Before the time is read: the clock may be set while it is compared.
+  if (plan.kind === "step" && plan.to === "published") await requireRightClock(deps.compareClock);
   const next = await createNext(state, plan, deps);
   await parseTrustedMaterial(filesOf(next), deps);
   return next;
@@ -74,7 +76,6 @@ async function createNext(state: RotationState, plan: Step, deps: StepDeps): Pro
   if (plan.kind !== "step") throw misfit(state, plan.kind);
   if (plan.to === "steady" && isLeaving) return retireRoot(state, input);
   if (plan.to === "published" && state.kind === "steady") {
-    await requireRightClock(deps.compareClock);
     const next = createSelfSignedRoot({ ...deps, nowMs: input.nowMs });
     return publishNext(state, { next, cause: plan.cause }, input);
   }
