@@ -175,6 +175,20 @@ describe("ca unrevoke and ca revocations", () => {
     expect(stdout.trim().split("\n")).toHaveLength(2);
   });
 
+  it("warn where a control plane does not follow what is stored", async () => {
+    const refused = ["refuses what is stored in entente-ca: an earlier state was restored"];
+    await cluster.serve("istio-system/istiod-1:15014", { ...authority({ refused }), proxies: PROXIES });
+    await ca("revoke", "--serial", "AA01");
+    const text =
+      "certificate AA01: no longer revoked\n" +
+      "warning: it may stay revoked until this is repaired: istiod-1.istio-system refuses what is stored in entente-ca: an";
+    expect(await ca("unrevoke", "--serial", "AA01")).toMatchObject({
+      status: 0,
+      stdout: expect.stringContaining(text),
+    });
+    expect(revoked()).toEqual([]);
+  });
+
   it("say that there is nothing", async () => {
     expect((await ca("revocations")).stdout).toBe("nothing is revoked\n");
     expect(json((await ca("revocations", "-o", "json")).stdout)).toEqual({ revocations: [] });

@@ -1,12 +1,13 @@
 import type { Revocation, RevocationTarget } from "../../ca-agent/control/control-state.ts";
 import { addRevocations, liftRevocation } from "../../ca-agent/revocation/revocation-entries.ts";
 import { systemClock } from "../../mesh/runtime.ts";
-import { formatRevocation, type RevocationResult } from "../../operator/ca/format-revocation.ts";
+import { findRefusals } from "../../operator/ca/authority-problems.ts";
+import { formatLifting, formatRevocation, type RevocationResult } from "../../operator/ca/format-revocation.ts";
 import { foreseeRevocation, type RevocationEffect } from "../../operator/ca/revocation-effect.ts";
 import { checkLifting, describeTarget, findCovering } from "../../operator/ca/revocation-entries.ts";
 import { createRevocationsReport, formatRevocations } from "../../operator/ca/revocations-report.ts";
 import { OperatorError } from "../../operator/operator-error.ts";
-import { choosePalette, printable } from "../../operator/text/palette.ts";
+import { choosePalette } from "../../operator/text/palette.ts";
 import type { CommandContext } from "../command.ts";
 import { formatJson } from "../reports/report-options.ts";
 import { type CaMesh, type CaMeshOptionValues, withCaMesh } from "./ca-mesh.ts";
@@ -93,13 +94,14 @@ async function store(
 /** `entente ca unrevoke`. */
 export async function unrevoke(values: Values, context: CommandContext): Promise<number> {
   const target = parseTarget(values);
-  const lifted = await withCaMesh(values, context, async ({ store: control }) => {
-    const found = checkLifting(await control.read(), target);
+  const result = await withCaMesh(values, context, async ({ store: control, readReplicas }) => {
+    const lifted = checkLifting(await control.read(), target);
+    // Before the change: what a control plane refuses now, it does not lift.
+    const refusals = findRefusals({ replicas: await readReplicas(context.signal) });
     await control.update((state) => liftRevocation(state, target));
-    return found;
+    return { lifted, warnings: refusals.map((refusal) => `it may stay revoked until this is repaired: ${refusal}`) };
   });
-  const text = () => `${describeTarget(target)}: no longer revoked\n`;
-  context.stdout(values.isJson ? formatJson({ lifted }) : printable(text()));
+  context.stdout(values.isJson ? formatJson(result) : formatLifting(target, result.warnings, choosePalette(context)));
   return 0;
 }
 

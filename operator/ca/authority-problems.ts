@@ -37,8 +37,8 @@ export function findUnread({ replicas }: Pick<AuthorityFacts, "replicas">): read
   });
 }
 
-/** Each reason once, with all control planes that have it. */
-function findRefusals({ replicas }: AuthorityFacts): readonly string[] {
+/** What control planes refuse of what is stored: each reason once, with all that have it. */
+export function findRefusals({ replicas }: Pick<AuthorityFacts, "replicas">): readonly string[] {
   const refused = replicas.flatMap(({ pod, authority }) =>
     authority.kind === "read" ? (authority.refused ?? []).map((reason) => ({ pod, reason })) : [],
   );

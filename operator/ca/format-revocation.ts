@@ -22,10 +22,19 @@ export function formatRevocation({ revocation, outcome, effect }: RevocationResu
     `${describeTarget(what)}: ${palette.strong(outcome)}${since}`,
     `${effect.consequence}${until}`,
     formatAffected(effect.affected),
-    ...effect.warnings.map((warning) => `${palette.warning("warning")}: ${printable(warning)}`),
+    ...formatWarnings(effect.warnings, palette),
     `it is lifted by: entente ca unrevoke ${formatOption(what)}`,
   ];
   return `${lines.join("\n")}\n`;
+}
+
+/** What `entente ca unrevoke` has done. */
+export function formatLifting(target: Revocation["what"], warnings: readonly string[], palette: Palette): string {
+  return `${[`${describeTarget(target)}: no longer revoked`, ...formatWarnings(warnings, palette)].join("\n")}\n`;
+}
+
+function formatWarnings(warnings: readonly string[], palette: Palette): readonly string[] {
+  return warnings.map((warning) => `${palette.warning("warning")}: ${printable(warning)}`);
 }
 
 function formatAffected(affected: readonly string[]): string {
