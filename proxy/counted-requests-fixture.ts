@@ -1,6 +1,7 @@
 /** For tests: clients that send requests all the time, on kept and on new connections, and count each one. */
 import { Agent, get } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
+import type { Cleanup } from "../net/cleanup-fixture.ts";
 
 export interface TrafficOptions {
   /** Between the requests of one client. @default 50 */
@@ -31,8 +32,14 @@ export interface Traffic {
 const LIMIT_MS = 15_000;
 
 /** Starts two clients at each port of loopback. A request succeeds if it gets the whole response of `startHoldingApplication`. */
-export function startTraffic(ports: readonly number[], { pauseMs = 50 }: TrafficOptions = {}): Traffic {
+export function startTraffic(
+  cleanup: Cleanup,
+  ports: readonly number[],
+  { pauseMs = 50 }: TrafficOptions = {},
+): Traffic {
   const stop = new AbortController();
+  // Of a test that has failed before it ended them.
+  cleanup.add(() => stop.abort());
   const failures: string[] = [];
   const beganMs = performance.now();
   let count = 0;

@@ -136,7 +136,7 @@ async function startMesh(lifetimeMs: number, { onTestFinished }: TestContext) {
     const isRenewed = () => serials().every((serial, index) => serial !== undefined && serial !== before[index]);
     await expect.poll(isRenewed, WAIT).toBe(true);
   };
-  return { plane, clock, renewed, traffic: startTraffic(await startPaths(workloads, { cleanup, clock })) };
+  return { plane, clock, renewed, traffic: startTraffic(cleanup, await startPaths(workloads, { cleanup, clock })) };
 }
 
 // Side by side, because they mostly wait.

@@ -74,7 +74,7 @@ export class ClockMesh {
     const sidecars = [client, server];
     return new ClockMesh(
       { time, files, errors },
-      { controlPlane, sidecars, traffic: startTraffic([port], { pauseMs: 5 }) },
+      { controlPlane, sidecars, traffic: startTraffic(cleanup, [port], { pauseMs: 5 }) },
     );
   }
 

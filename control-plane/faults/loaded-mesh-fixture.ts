@@ -58,7 +58,7 @@ export class LoadedMesh {
     };
     const ports = await Promise.all(Array.from({ length: pairs }, (_, index) => startPair(index)));
     this.#serials = this.#read();
-    return startTraffic(ports, options);
+    return startTraffic(this.#cleanup, ports, options);
   }
 
   /** Until each sidecar has another certificate than at the last call. */

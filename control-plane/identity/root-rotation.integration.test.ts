@@ -93,7 +93,7 @@ it("a root that is replaced by force is refused, the mesh moves to it by two edi
   while (!haveRoots(1)()) await new Promise((resolve) => setTimeout(resolve, 5));
   const serving = await startServingSidecar(cleanup, world);
   const servers = { ports: [serving.port], identities: [pods.world.identity] };
-  const traffic = startTraffic([await startClientSidecar(cleanup, hello, servers)]);
+  const traffic = startTraffic(cleanup, [await startClientSidecar(cleanup, hello, servers)]);
 
   const refusals = () => [first, second].map(({ log }) => log.find("the old one stays in force").length);
   for (const [index, authority] of FORCED.entries()) {

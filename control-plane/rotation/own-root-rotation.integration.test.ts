@@ -70,7 +70,7 @@ class RotatingMesh {
       ports: mesh.#servers.map(({ port }) => port),
       identities: mesh.#servers.map(({ pod }) => pod.identity),
     };
-    mesh.#traffic = startTraffic([await startClientSidecar(cleanup, { source: client.source }, servers)], {
+    mesh.#traffic = startTraffic(cleanup, [await startClientSidecar(cleanup, { source: client.source }, servers)], {
       pauseMs: 20,
     });
     return mesh;
