@@ -2,6 +2,9 @@ import { cpSync, existsSync, mkdirSync, rmSync, statSync } from "node:fs";
 import { arch, platform } from "node:process";
 import { type BundleOutput, bundleCli } from "./bundle-cli.ts";
 
+/** Where the Dockerfile copies the image's content from, unless another folder is named. */
+export const IMAGE_FOLDER = "dist";
+
 /** koffi's packages contain their C++ sources and documentation too. */
 function isNeeded(path: string): boolean {
   return statSync(path).isDirectory()
