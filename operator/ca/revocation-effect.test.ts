@@ -37,6 +37,15 @@ describe("what a revocation does", () => {
     expect(foresee(target)).toMatchObject({ kind: "effective", affected, warnings: [] });
   });
 
+  it("may be nothing where a control plane refuses what is stored, which is said", () => {
+    const refused = ["refuses what is stored in entente-ca: 12000 revocations are too many"];
+    const proxies = [proxy("a", { certificate: { serialNumber: "FF", notAfter: at(5), rootFingerprint: OLD } })];
+    expect(foresee(SERIAL, [replica("istiod-1", authority({ refused }), proxies)])).toMatchObject({
+      affected: ["a.ns1"],
+      warnings: [`it may not be in force until this is repaired: istiod-1.istio-system ${refused[0]}`],
+    });
+  });
+
   it("to a certificate is known whether or not its number has the zeros of whole octets", () => {
     const own = { certificate: { serialNumber: "0FF1", notAfter: at(5), rootFingerprint: OLD } };
     const target = { kind: "serial", serialNumber: "FF1" } as const;

@@ -4,6 +4,7 @@ import { normalizeSerialNumber } from "../../mesh/identity/serial-number.ts";
 import { type SpiffeId, spiffeIdParts } from "../../mesh/identity/spiffe-id.ts";
 import { type ConnectedProxy, connectedProxies } from "../proxies/connected-proxies.ts";
 import type { ControlPlaneReplica } from "../proxies/sync-page.ts";
+import { findRefusals } from "./authority-problems.ts";
 import { readAuthorities } from "./authority-report.ts";
 import type { AuthorityReplica } from "./read-authority.ts";
 import { describeTarget } from "./revocation-entries.ts";
@@ -43,6 +44,7 @@ export function foreseeRevocation(question: RevocationQuestion): RevocationEffec
     ...(expiresAt !== undefined && { expiresAt }),
     warnings: [
       ...findUnread(replicas),
+      ...findRefusals({ replicas }).map((refusal) => `it may not be in force until this is repaired: ${refusal}`),
       ...findUnconnected(target, hit),
       ...findUntagged(target, hit),
       ...findOwn(question, hit),
