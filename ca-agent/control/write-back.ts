@@ -14,7 +14,8 @@ export interface WriteBackOptions {
 
 /** In which time the replicas store it again: one of them is the fastest, and the others find it done. */
 const FIRST_MS = 1000;
-const MAX_MS = 60_000;
+/** A control plane that starts meanwhile begins with what is stored. */
+const MAX_MS = 30_000;
 /** What has lasted so long is not replaced all the time. Tools apply their copy every few minutes. */
 const LASTING_MS = 3_600_000;
 
