@@ -14,6 +14,7 @@ import { CONTROL_CONFIG_MAP, readControlConfigMap } from "./control-config-map.t
 import { type ControlState, EMPTY_CONTROL_STATE } from "./control-state.ts";
 import type { ControlFollower } from "./control-store.ts";
 import { type FoundState, LiveControl, renumberChange, reportUnnumbered, restoreChange } from "./live-control.ts";
+import { isSameState } from "./state-revisions.ts";
 import { WriteBack } from "./write-back.ts";
 
 export interface FollowConfigMapControlOptions extends ConfigMapControlOptions {
@@ -102,7 +103,7 @@ export async function followConfigMapControl(options: FollowConfigMapControlOpti
 function isWhatWasFound(found: FoundState, live: LiveControl): boolean {
   if (found.kind === "unreadable") return false;
   const state = found.kind === "state" ? found.state : EMPTY_CONTROL_STATE;
-  return JSON.stringify(state) === JSON.stringify(live.current());
+  return isSameState(state, live.current());
 }
 
 function foundIn(configMap: KubernetesObject | undefined): FoundState {

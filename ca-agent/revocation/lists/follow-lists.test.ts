@@ -82,7 +82,8 @@ it("a list that others may write is refused", async () => {
   expect(lists.fault()).toContain('run "chmod go-w');
 });
 
-it("a Secret's list comes into force at once", async () => {
+/** The Secret `cacerts`, and what follows its lists. */
+function startCluster() {
   const cluster = new TestCluster({ now: () => clock.now() });
   const metadata = { namespace: "istio-system", name: "cacerts" };
   cluster.create(KINDS.namespaces, { apiVersion: "v1", kind: "Namespace", metadata: { name: metadata.namespace } });
@@ -91,19 +92,49 @@ it("a Secret's list comes into force at once", async () => {
     data: Object.fromEntries(Object.entries(files).map(([name, text]) => [name, Buffer.from(text).toString("base64")])),
   });
   cluster.create(KINDS.secrets, secret(texts));
-  const api = new InProcessApi(cluster);
-  const starting = followSecretLists({ ...deps, api, namespace: metadata.namespace, random: () => 0.5 });
-  await pass(1000);
-  const { lists } = await starting;
+  return {
+    write: (list: string) => cluster.replace(KINDS.secrets, secret({ ...texts, "ca-crl.pem": list })),
+    follow: async () => {
+      const api = new InProcessApi(cluster);
+      const starting = followSecretLists({ ...deps, api, namespace: metadata.namespace, random: () => 0.5 });
+      await pass(1000);
+      return await starting;
+    },
+  };
+}
+
+it("a Secret's list comes into force at once", async () => {
+  const { write, follow } = startCluster();
+  const { lists } = await follow();
   expect(listed(lists)).toEqual([]);
-  cluster.replace(KINDS.secrets, secret({ ...texts, "ca-crl.pem": listOf("4f", "50") }));
+  write(listOf("4f", "50"));
   await pass(1000);
   expect(listed(lists)).toEqual(["4F", "50"]);
-  cluster.replace(KINDS.secrets, secret({ ...texts, "ca-crl.pem": "" }));
+  write("");
   await pass(1000);
   expect(listed(lists)).toEqual(["4F", "50"]);
   const newer = mintRevocationList({ issuer: signer, thisUpdate: new Date("2026-02-01T00:00:00Z") });
-  cluster.replace(KINDS.secrets, secret({ ...texts, "ca-crl.pem": formatListPem(newer) }));
+  write(formatListPem(newer));
   await pass(1000);
   expect(listed(lists)).toEqual([]);
+});
+
+it("control planes that have found the same say so, also if one of them ran before a list was removed", async () => {
+  const { write, follow } = startCluster();
+  const first = await follow();
+  const none = first.reading().digest;
+  write(listOf("4f"));
+  await pass(1000);
+  expect(first.reading().digest).not.toBe(none);
+  write("");
+  await pass(1000);
+  const second = await follow();
+  expect([listed(first.lists), listed(second.lists)]).toEqual([["4F"], []]);
+  expect([first.reading().digest, second.reading().digest]).toEqual([none, none]);
+  await pass(30_000);
+  write("no list");
+  await pass(1000);
+  expect(first.lists.fault()).toBeDefined();
+  expect(first.reading()).toMatchObject({ digest: none });
+  expect(first.reading().ageMs).toBeGreaterThanOrEqual(1000);
 });

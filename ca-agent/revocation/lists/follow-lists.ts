@@ -56,7 +56,7 @@ export interface FollowSecretListsDeps extends LiveListsDeps {
 /** The lists of a Secret. */
 export interface SecretLists {
   readonly lists: LiveLists;
-  /** The lists in force, and how long ago they were last known to be what is stored. */
+  /** What the lists in force were read from, and how long ago that was last known to be what is stored. */
   reading(): SourceReading;
 }
 
@@ -76,9 +76,11 @@ export async function followSecretLists(deps: FollowSecretListsDeps): Promise<Se
     onChanges: check,
     signal,
   });
-  const digestOf = rememberLast((entries: ReturnType<LiveLists["entries"]>) => digestContent(entries));
+  const digestOf = rememberLast((found: FoundLists | undefined) =>
+    digestContent(found?.kind === "lists" ? found.pem : ""),
+  );
   const confirmation = new Confirmation({
-    digest: () => digestOf(lists.entries()),
+    digest: () => digestOf(lists.accepted()),
     isInForce: () => lists.fault() === undefined,
     reflector,
     clock,

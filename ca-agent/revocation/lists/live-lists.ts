@@ -45,6 +45,7 @@ export class LiveLists {
   #entries: readonly RevokedCertificate[] = [];
   #isOpen = false;
   #found: FoundLists | undefined;
+  #accepted: FoundLists | undefined;
   #fault: string | undefined;
   #warned = "";
   #timer: Timer | undefined;
@@ -85,6 +86,14 @@ export class LiveLists {
   /** Why what was found is not in force; undefined if it is. */
   fault(): string | undefined {
     return this.#fault;
+  }
+
+  /**
+   * What was found last and not refused. Two processes that have found the same may differ in their entries: one that ran before
+   * a list was removed goes on with it.
+   */
+  accepted(): FoundLists | undefined {
+    return this.#accepted;
   }
 
   /** When the first of the lists is due, in epoch milliseconds; undefined if none says so. */
@@ -153,6 +162,7 @@ export class LiveLists {
     }
     if (this.#fault !== undefined) log.info(COMPONENT, "the revocation lists can be used again");
     this.#fault = undefined;
+    this.#accepted = this.#found;
     const isChanged = JSON.stringify(certificates) !== JSON.stringify(this.#entries);
     this.#inForce = next;
     this.#entries = certificates;
