@@ -46,6 +46,7 @@ it("the age of the revocations is that of the last confirmation, and their diges
   expect(digests().size).toBe(1);
   expect(digests()).not.toEqual(before);
   expect(one.control.reading().ageMs).toBeLessThanOrEqual(100);
+  expect(one.control.reading().revisions).toEqual([expect.any(Number), 0]);
   beforeCall = () => {
     throw new KubernetesApiError("api_unreachable", "connection refused");
   };

@@ -95,7 +95,7 @@ export async function followConfigMapControl(options: FollowConfigMapControlOpti
     current: () => live.current(),
     subscribe: (listener) => live.subscribe(listener),
     fault: () => live.fault(),
-    reading: () => confirmation.read(),
+    reading: () => ({ ...confirmation.read(), revisions: live.current().revisions ?? [] }),
   };
 }
 

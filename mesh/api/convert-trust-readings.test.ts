@@ -9,6 +9,7 @@ it("readings are the same on the other side, with whole milliseconds on the safe
   const readings = {
     controlPlane: "2f6b",
     plugged: { digest: DIGEST, ageMs: 12.2 },
+    revocations: { digest: DIGEST, ageMs: 1, revisions: [999_999_999_999_999, 5, 0] },
     own: { digest: "", ageMs: -3 },
     lists: { digest: DIGEST, ageMs: 1e15 },
   };
@@ -16,6 +17,7 @@ it("readings are the same on the other side, with whole milliseconds on the safe
   expect(trustReadingsFromMessage(fromBinary(TrustReadingsSchema, encoded))).toEqual({
     controlPlane: "2f6b",
     plugged: { digest: DIGEST, ageMs: 13 },
+    revocations: { digest: DIGEST, ageMs: 1, revisions: [999_999_999_999_999, 5, 0] },
     own: { digest: "", ageMs: 0 },
     lists: { digest: DIGEST, ageMs: 0xffff_ffff },
   });
@@ -23,7 +25,11 @@ it("readings are the same on the other side, with whole milliseconds on the safe
 
 it("what is kept of a message is short", () => {
   const digest = new Uint8Array(100_000);
-  const message = create(TrustReadingsSchema, { controlPlane: "x".repeat(100_000), revocations: { digest } });
+  const revisions = Array.from({ length: 100_000 }, () => 0xffff_ffff_ffff_ffffn);
+  const message = create(TrustReadingsSchema, {
+    controlPlane: "x".repeat(100_000),
+    revocations: { digest, revisions },
+  });
   const { controlPlane, revocations } = trustReadingsFromMessage(message);
-  expect([controlPlane.length, revocations?.digest.length]).toEqual([64, 128]);
+  expect([controlPlane.length, revocations?.digest.length, revocations?.revisions?.length]).toEqual([64, 128, 64]);
 });

@@ -13,13 +13,16 @@ const MAX_AGE_MS = 0xffff_ffff;
 /** Both are longer than ours; of a longer one the beginning counts. */
 const MAX_NAME = 64;
 const MAX_DIGEST_BYTES = 64;
+/** Ours are at most as many. */
+const MAX_REVISIONS = 64;
 
 export function messageFromTrustReadings({ controlPlane, ...readings }: TrustReadings): TrustReadingsMessage {
   const sources = TRUST_SOURCES.flatMap((source) => {
     const reading = readings[source];
     if (reading === undefined) return [];
     const ageMs = Math.min(MAX_AGE_MS, Math.max(0, Math.ceil(reading.ageMs)));
-    return [[source, { digest: Buffer.from(reading.digest, "hex"), ageMs }]];
+    const revisions = (reading.revisions ?? []).map(BigInt);
+    return [[source, { digest: Buffer.from(reading.digest, "hex"), ageMs, revisions }]];
   });
   return create(TrustReadingsSchema, { controlPlane, ...Object.fromEntries(sources) });
 }
@@ -32,6 +35,8 @@ export function trustReadingsFromMessage(message: TrustReadingsMessage): TrustRe
   return { controlPlane: copyText(message.controlPlane, MAX_NAME), ...Object.fromEntries(sources) };
 }
 
-function readingFromMessage({ digest, ageMs }: SourceReadingMessage): SourceReading {
-  return { digest: Buffer.from(digest.subarray(0, MAX_DIGEST_BYTES)).toString("hex"), ageMs };
+function readingFromMessage({ digest, ageMs, ...message }: SourceReadingMessage): SourceReading {
+  const revisions = message.revisions.slice(0, MAX_REVISIONS).map(Number);
+  const reading = { digest: Buffer.from(digest.subarray(0, MAX_DIGEST_BYTES)).toString("hex"), ageMs };
+  return revisions.length === 0 ? reading : { ...reading, revisions };
 }

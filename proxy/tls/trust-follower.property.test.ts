@@ -14,12 +14,15 @@ const ROOT = mintRoot().pem;
 const trustDomains = [parseTrustDomain("cluster.local")];
 const IDENTITIES = ["a", "b", "c"].map((name) => parseSpiffeId(`spiffe://cluster.local/ns/ns1/sa/${name}`));
 
-/** A control plane, with what it has read last, and when it knew for the last time that this is what is stored. */
+/** A control plane, with what it has read last, and when its API server said for the last time that this is what is stored. */
 interface Replica {
   readonly name: string;
   revoked: readonly SpiffeId[];
+  revisions: readonly number[];
+  /** When it was. */
+  readMs: number;
   confirmedMs: number;
-  isCut: boolean;
+  connection: "current" | "lagging" | "cut";
 }
 
 /** What is stored, three control planes, and a proxy that goes from one to the other. */
@@ -34,8 +37,9 @@ class Mesh {
     ...{ leave: () => undefined, meter: NO_AGENT_METER },
   });
   #stored: readonly SpiffeId[] = [];
+  #revisions: readonly number[] = [0];
   readonly #replicas: readonly Replica[] = ["one", "two", "three"].map((name) => ({
-    ...{ name, revoked: [], confirmedMs: 0, isCut: false },
+    ...{ name, revoked: this.#stored, revisions: this.#revisions, readMs: 0, confirmedMs: 0, connection: "current" },
   }));
   /** Since when each is revoked. */
   readonly #since = new Map<SpiffeId, number>();
@@ -44,6 +48,7 @@ class Mesh {
 
   store(revoked: readonly SpiffeId[]): void {
     this.#stored = revoked;
+    this.#revisions = [this.#clock.monotonicMs(), ...this.#revisions];
     for (const identity of IDENTITIES) {
       if (!revoked.includes(identity)) {
         this.#since.delete(identity);
@@ -56,24 +61,27 @@ class Mesh {
     this.#clock.pause(ms);
   }
 
-  /** A change or a bookmark arrives, unless the control plane is cut off. */
+  /** A change or a bookmark arrives, unless the control plane is cut off. An API server that lags confirms what it has. */
   hear(index: number): void {
     const replica = this.#at(index);
-    if (replica.isCut) return;
-    replica.revoked = this.#stored;
+    if (replica.connection === "cut") return;
     replica.confirmedMs = this.#clock.monotonicMs();
+    if (replica.connection === "lagging") return;
+    replica.revoked = this.#stored;
+    replica.revisions = this.#revisions;
+    replica.readMs = replica.confirmedMs;
   }
 
-  cut(index: number, isCut: boolean): void {
-    this.#at(index).isCut = isCut;
+  reach(index: number, connection: Replica["connection"]): void {
+    this.#at(index).connection = connection;
   }
 
   /** The proxy asks a control plane, whose response takes a while. Whether it was taken whole. */
   connect(index: number, lateMs: number): boolean {
-    const { name, revoked, confirmedMs } = this.#at(index);
+    const { name, revoked, revisions, readMs, confirmedMs } = this.#at(index);
     const askedMs = this.#clock.monotonicMs();
     const digest = [...revoked].toSorted().join();
-    const reading = { digest, ageMs: askedMs - confirmedMs };
+    const reading = { digest, ageMs: askedMs - confirmedMs, revisions };
     this.pass(lateMs);
     const times = { askedMs, receivedMs: this.#clock.monotonicMs() };
     const revocations = { certificates: [], identities: revoked };
@@ -83,7 +91,7 @@ class Mesh {
     );
     // What was revoked before, lifted, and revoked again, is known by those who have read it since.
     for (const identity of revoked) {
-      if (confirmedMs >= (this.#since.get(identity) ?? Number.POSITIVE_INFINITY)) this.#known.add(identity);
+      if (readMs >= (this.#since.get(identity) ?? Number.POSITIVE_INFINITY)) this.#known.add(identity);
     }
     return refusal === undefined;
   }
@@ -95,7 +103,7 @@ class Mesh {
   }
 
   isCurrent(index: number): boolean {
-    return !this.#at(index).isCut && this.#at(index).revoked === this.#stored;
+    return this.#at(index).connection === "current" && this.#at(index).revoked === this.#stored;
   }
 
   get lifted(): readonly SpiffeId[] {
@@ -113,7 +121,14 @@ const index = fc.nat(2);
 const step = fc.oneof(
   { weight: 2, arbitrary: fc.record({ kind: fc.constant("store" as const), revoked: fc.subarray([...IDENTITIES]) }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant("hear" as const), index }) },
-  { weight: 2, arbitrary: fc.record({ kind: fc.constant("cut" as const), index, isCut: fc.boolean() }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant("reach" as const),
+      index,
+      connection: fc.constantFrom("current" as const, "lagging" as const, "cut" as const),
+    }),
+  },
   {
     weight: 4,
     arbitrary: fc.record({ kind: fc.constant("connect" as const), index, lateMs: fc.constantFrom(0, 1, 50) }),
@@ -130,15 +145,15 @@ function take(mesh: Mesh, next: Step): boolean | undefined {
     case "hear":
       mesh.hear(next.index);
       return undefined;
-    case "cut":
-      mesh.cut(next.index, next.isCut);
+    case "reach":
+      mesh.reach(next.index, next.connection);
       return undefined;
     case "connect":
       return mesh.connect(next.index, next.lateMs);
   }
 }
 
-it("whatever control planes are cut off, no revocation that a proxy knows is lifted before it is lifted in the mesh", () => {
+it("whatever control planes are cut off, and whatever API servers lag, no revocation that a proxy knows is lifted before it is lifted in the mesh", () => {
   let refused = 0;
   fc.assert(
     fc.property(fc.array(step, { minLength: 20, maxLength: 40 }), (steps) => {

@@ -24,6 +24,8 @@ interface Served {
   readonly ageMs: number;
   readonly roots?: readonly string[];
   readonly revoked?: readonly (typeof A | undefined)[];
+  /** Of the revocations. */
+  readonly revisions?: readonly number[];
 }
 
 function bundleOf({ roots = [NEW], revoked = [] }: Served): TrustBundle {
@@ -32,14 +34,14 @@ function bundleOf({ roots = [NEW], revoked = [] }: Served): TrustBundle {
   return { roots, trustDomains, signingRoot: roots.at(-1) ?? "", ...(revocations && { revocations }) };
 }
 
-function readingsOf({ by, ageMs, roots = [NEW], revoked = [] }: Served): TrustReadings {
+function readingsOf({ by, ageMs, roots = [NEW], revoked = [], revisions = [] }: Served): TrustReadings {
   const read = (digest: string): SourceReading => ({ digest, ageMs });
   const [own, revocations] = [roots.join(), revoked.join()].map(read);
   return {
     controlPlane: by,
     plugged: read(""),
     ...(own && { own }),
-    ...(revocations && { revocations }),
+    ...(revocations && { revocations: { ...revocations, revisions } }),
     lists: read(""),
   };
 }
@@ -209,6 +211,29 @@ describe("what a control plane that is behind has added", () => {
     expect(state().revoked).toEqual([A, B]);
     expect(take({ by: "one", ageMs: 50, revoked: [A] })).toBeUndefined();
     expect(state().revoked).toEqual([A]);
+  });
+});
+
+describe("a control plane that starts with a restored backup", () => {
+  const before: Served = { by: "running", ageMs: 0, revoked: [A], revisions: [20, 10] };
+  const restored: Served = { by: "started", ageMs: 0, revoked: [], revisions: [10] };
+
+  it("lifts no revocation until one that ran before has stored it again, and its roots are taken", async () => {
+    take(before);
+    await clock.advance(MINUTE_MS);
+    expect(take({ ...restored, roots: [OLD, NEW] })).toMatch(/ of ConfigMap entente-ca$/);
+    expect(take({ ...restored, revoked: [B], revisions: [30, 10] })).toMatch(/ of ConfigMap entente-ca$/);
+    expect(state()).toEqual({ roots: [NEW], signs: NEW, revoked: [A, B] });
+    expect(take({ ...restored, roots: [OLD, NEW], revoked: [A, B], revisions: [40, 30, 20, 10] })).toBeUndefined();
+    expect(state()).toEqual({ roots: [OLD, NEW], signs: NEW, revoked: [A, B] });
+  });
+
+  it("is taken after an hour if none does, and the proxy connects again until then", async () => {
+    take(before);
+    let minutes = 0;
+    for (; take(restored) !== undefined; minutes += 1) await clock.advance(MINUTE_MS);
+    expect([minutes, state().revoked, isBehind]).toEqual([60, [], false]);
+    expect(left.length).toBeGreaterThan(10);
   });
 });
 

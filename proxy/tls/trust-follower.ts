@@ -35,8 +35,8 @@ const STORED_IN: Readonly<Record<TrustSourceName, string>> = {
 };
 
 const FIX =
-  "another one has sent a later state. Look why this one does not read the Kubernetes API: its log, " +
-  "entente_control_plane_trust_age_seconds";
+  "another one has sent a later state. Look why this one does not read the Kubernetes API (its log, " +
+  "entente_control_plane_trust_age_seconds), or who has restored an earlier state there";
 
 /**
  * Takes trust bundles. A control plane that is cut off from the Kubernetes API serves an old one: to a proxy that comes from

@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
 import {
   compareReadings,
+  DIVERGED_MS,
+  mixReadings,
   type TimedReadings,
   type TrustReadings,
   type TrustSourceName,
@@ -12,12 +14,13 @@ interface ReadingOptions {
   /** The control plane. @default one of its own for each digest */
   readonly by?: string;
   readonly source?: TrustSourceName;
+  readonly revisions?: readonly number[];
 }
 
 /** Received at once, at `atMs` of the proxy's clock. */
 function reading(atMs: number, digest: string, options: ReadingOptions = {}): TimedReadings {
-  const { ageMs = 0, by = digest, source = "revocations" } = options;
-  const readings: TrustReadings = { controlPlane: by, [source]: { digest, ageMs } };
+  const { ageMs = 0, by = digest, source = "revocations", revisions } = options;
+  const readings: TrustReadings = { controlPlane: by, [source]: { digest, ageMs, ...(revisions && { revisions }) } };
   return timeReadings(readings, { askedMs: atMs, receivedMs: atMs });
 }
 
@@ -60,4 +63,52 @@ it("no age keeps a control plane behind for ever", () => {
   const held = reading(100, "new");
   const healthy = reading(100 + 60_000, "old", { ageMs: 59_000 });
   expect(compareReadings(healthy, held).behind).toEqual([]);
+});
+
+describe("of a source with revisions", () => {
+  const held = reading(100, "held", { revisions: [70, 60, 50] });
+  const behind = (received: TimedReadings, known = held): boolean => compareReadings(received, known).behind.length > 0;
+
+  it.each([
+    { name: "one that was not made of it, however fresh", revisions: [60, 50], isBehind: true },
+    { name: "a backup that was changed since", revisions: [80, 60, 50], isBehind: true },
+    { name: "that nothing was ever stored", revisions: [0], isBehind: true },
+    { name: "one that was made of it, however old", revisions: [80, 70], ageMs: 150 },
+    { name: "one so much later that it is not known what it was made of", revisions: [90, 80] },
+    { name: "an edit by people that has no revision yet", revisions: [70, 60, 50] },
+    { name: "one without revisions", revisions: [] },
+  ])("$name: $isBehind", ({ revisions, ageMs = 0, isBehind = false }) => {
+    expect(behind(reading(200, "other", { revisions, ageMs }))).toBe(isBehind);
+  });
+
+  it("an earlier one is taken after an hour, which begins again with each confirmation of the later one", () => {
+    const restored = (atMs: number): TimedReadings => reading(atMs, "restored", { revisions: [60, 50] });
+    const orderAt = (atMs: number, known: TimedReadings) => compareReadings(restored(atMs), known);
+    const first = orderAt(200, held).latest;
+    const second = orderAt(200 + DIVERGED_MS - 1, first);
+    expect(second.behind).toEqual(["revocations"]);
+    expect(behind(restored(200 + DIVERGED_MS), second.latest)).toBe(false);
+    const confirmed = compareReadings(reading(300, "held", { by: "third", revisions: [70, 60, 50] }), first).latest;
+    expect(behind(restored(200 + DIVERGED_MS), confirmed)).toBe(true);
+  });
+
+  it("what was mixed of two is replaced by what was made of both, and by neither of them", () => {
+    const other = reading(200, "other", { revisions: [80, 60] });
+    const mixed = mixReadings(compareReadings(other, held).latest, other, ["revocations"]);
+    expect(behind(reading(300, "held", { revisions: [70, 60, 50] }), mixed)).toBe(true);
+    expect(behind(reading(300, "other", { revisions: [80, 60] }), mixed)).toBe(true);
+    expect(behind(reading(300, "both", { revisions: [90, 80, 70, 60], ageMs: 250 }), mixed)).toBe(false);
+    expect(behind(reading(200 + DIVERGED_MS, "other", { revisions: [80, 60] }), mixed)).toBe(false);
+  });
+
+  it("an earlier one with the same content does not count as later", () => {
+    const { behind: none, latest } = compareReadings(reading(200, "held", { by: "lagging", revisions: [50] }), held);
+    expect(none).toEqual([]);
+    expect(behind(reading(300, "between", { revisions: [60, 50] }), latest)).toBe(true);
+  });
+
+  it("one that it was made of leaves nothing behind", () => {
+    const older = reading(200, "older", { revisions: [60] });
+    expect(mixReadings(held, older, ["revocations"]).revocations).toBe(held.revocations);
+  });
 });

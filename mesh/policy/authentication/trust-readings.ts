@@ -15,6 +15,8 @@ export interface SourceReading {
   readonly digest: string;
   /** How long ago it was last known to be what is stored, in milliseconds. */
   readonly ageMs: number;
+  /** The revision of what was read, and those that it was made of, the newest first. @default the source has none */
+  readonly revisions?: readonly number[];
 }
 
 /** From what a control plane has made a trust bundle. A source is absent if nothing is known of its age. */
@@ -38,6 +40,12 @@ interface TimedReading {
   /** It was known to be what is stored at a time between these: a message takes a while. */
   readonly earliestMs: number;
   readonly latestMs: number;
+  /** As sent; empty if there are none. */
+  readonly revisions: readonly number[];
+  /** What a later state is made of: the newest revision, of what was mixed those of both. */
+  readonly newest: readonly number[];
+  /** When a state was received for the first time that was not made of it. */
+  readonly divergedMs?: number;
 }
 
 export type TimedReadings = Readonly<Partial<Record<TrustSourceName, TimedReading>>>;
@@ -59,8 +67,9 @@ export function timeReadings(
   return mapSources((source) => {
     const reading = readings[source];
     if (reading === undefined) return undefined;
-    const { digest, ageMs } = reading;
-    return { digest, controlPlane, earliestMs: askedMs - ageMs, latestMs: receivedMs - ageMs };
+    const { digest, ageMs, revisions = [] } = reading;
+    const times = { earliestMs: askedMs - ageMs, latestMs: receivedMs - ageMs };
+    return { digest, controlPlane, ...times, revisions, newest: revisions.slice(0, 1) };
   });
 }
 
@@ -74,19 +83,44 @@ export interface ReadingsOrder {
 
 /**
  * A source that was read differently is behind, unless the same process has sent both or the received reading is certainly
- * not older than the one that is held.
+ * not older than the one that is held: by its revisions, or else by its time. An API server that lags, or has a backup, confirms
+ * an old state; one that was not made of the one that is held is behind for an hour, in which a control plane that has the
+ * later one stores it again, or people do.
  */
 export function compareReadings(received: TimedReadings, held: TimedReadings): ReadingsOrder {
   const behind: TrustSourceName[] = [];
   const latest = mapSources((source) => {
     const [next, known] = [received[source], held[source]];
     if (next === undefined || known === undefined || next.controlPlane === known.controlPlane) return next;
-    if (next.digest === known.digest) return next.latestMs > known.latestMs ? next : known;
-    if (next.earliestMs >= known.latestMs) return next;
-    behind.push(source);
-    return known;
+    const later = laterOf(next, known);
+    if (later !== next && next.digest !== known.digest) behind.push(source);
+    return later;
   });
   return { behind, latest };
+}
+
+/** The held one unless the received one is certainly not older, or is the same. */
+function laterOf(next: TimedReading, known: TimedReading): TimedReading {
+  const order = orderByRevision(next, known);
+  if (order === "later") return next;
+  if (order === "diverged") {
+    const { divergedMs = next.latestMs } = known;
+    return next.earliestMs >= divergedMs + DIVERGED_MS ? next : { ...known, divergedMs };
+  }
+  if (next.digest === known.digest) return next.latestMs > known.latestMs ? next : known;
+  return next.earliestMs >= known.latestMs ? next : known;
+}
+
+/** How long a state is held that no received one was made of. It ends: people may have restored an earlier one on purpose. */
+export const DIVERGED_MS = 3_600_000;
+
+/** `later`: made of what is held. `diverged`: made without it. Undefined: that cannot be known. */
+function orderByRevision({ revisions }: TimedReading, { newest }: TimedReading): "later" | "diverged" | undefined {
+  const [present, oldest] = [revisions[0], revisions.at(-1)];
+  if (present === undefined || oldest === undefined || newest.length === 0) return undefined;
+  // Below the oldest it is not known what it was made of.
+  if (newest.some((revision) => revision > oldest && !revisions.includes(revision))) return "diverged";
+  return newest.every((revision) => revision < present && revisions.includes(revision)) ? "later" : undefined;
 }
 
 /**
@@ -101,11 +135,23 @@ export function mixReadings(
   return mapSources((source) => {
     const [known, next] = [latest[source], received[source]];
     if (!sources.includes(source) || known === undefined || next === undefined) return known;
-    if (next.latestMs < known.earliestMs) return known;
+    const [present] = next.newest;
+    const isAncestor = present !== undefined && known.revisions.slice(1).includes(present);
+    if (isAncestor || next.latestMs < known.earliestMs) return known;
     const latestMs = Math.max(known.latestMs, next.latestMs);
-    return { digest: MIXED, controlPlane: MIXED, earliestMs: latestMs, latestMs };
+    const newest = [...new Set([...known.newest, ...next.newest])].slice(-MAX_NEWEST);
+    const mixed = { digest: MIXED, controlPlane: MIXED, earliestMs: latestMs, latestMs };
+    return {
+      ...mixed,
+      revisions: known.revisions,
+      newest,
+      ...(known.divergedMs !== undefined && { divergedMs: known.divergedMs }),
+    };
   });
 }
+
+/** Each is of another backup. */
+const MAX_NEWEST = 8;
 
 /** Of no control plane, and no digest. */
 const MIXED = "mixed";
