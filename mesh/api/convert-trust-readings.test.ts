@@ -31,5 +31,5 @@ it("what is kept of a message is short", () => {
     revocations: { digest, revisions },
   });
   const { controlPlane, revocations } = trustReadingsFromMessage(message);
-  expect([controlPlane.length, revocations?.digest.length, revocations?.revisions?.length]).toEqual([64, 128, 64]);
+  expect([controlPlane.length, revocations?.digest.length, revocations?.revisions?.length]).toEqual([64, 128, 16]);
 });

@@ -13,15 +13,15 @@ const MAX_AGE_MS = 0xffff_ffff;
 /** Both are longer than ours; of a longer one the beginning counts. */
 const MAX_NAME = 64;
 const MAX_DIGEST_BYTES = 64;
-/** Ours are at most as many. */
-const MAX_REVISIONS = 64;
+/** The newest: a proxy that has missed more changes goes by their time. */
+const MAX_REVISIONS = 16;
 
 export function messageFromTrustReadings({ controlPlane, ...readings }: TrustReadings): TrustReadingsMessage {
   const sources = TRUST_SOURCES.flatMap((source) => {
     const reading = readings[source];
     if (reading === undefined) return [];
     const ageMs = Math.min(MAX_AGE_MS, Math.max(0, Math.ceil(reading.ageMs)));
-    const revisions = (reading.revisions ?? []).map(BigInt);
+    const revisions = (reading.revisions ?? []).slice(0, MAX_REVISIONS).map(BigInt);
     return [[source, { digest: Buffer.from(reading.digest, "hex"), ageMs, revisions }]];
   });
   return create(TrustReadingsSchema, { controlPlane, ...Object.fromEntries(sources) });

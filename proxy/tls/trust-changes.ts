@@ -1,7 +1,7 @@
 import type { X509Certificate } from "node:crypto";
 import type { FederatedRoots, PeerTrust } from "../../mesh/policy/authentication/peer-trust.ts";
 import type { RevocationIndex } from "../../mesh/policy/authentication/revocations.ts";
-import type { TrustSourceName } from "../../mesh/policy/authentication/trust-readings.ts";
+import { AUTHORITY_SOURCES, type TrustSourceName } from "../../mesh/policy/authentication/trust-readings.ts";
 import type { TrustAnchors } from "./trust-anchors.ts";
 
 /** What of a bundle decides whether a chain is trusted: everything but the revocations. */
@@ -58,7 +58,7 @@ export interface Taken {
  * and its authorities are not taken at all: one of them may have been retired.
  */
 export function takeKnown(received: TrustAnchors, held: TrustAnchors, behind: readonly TrustSourceName[]): Taken {
-  const isAuthorityBehind = behind.includes("plugged") || behind.includes("own");
+  const isAuthorityBehind = behind.some((source) => AUTHORITY_SOURCES.includes(source));
   const areRevocationsBehind = behind.some((source) => REVOKING.includes(source));
   const { revocations: _, ...authorities } = isAuthorityBehind ? held : received;
   const revocations = areRevocationsBehind ? joinRevocations(received, held) : received.revocations;

@@ -50,6 +50,18 @@ describe("a control plane is behind", () => {
   });
 });
 
+it("of the authority that stays in force nothing is forgotten, whatever the one behind has not read", () => {
+  const held = {
+    ...reading(100, "", { by: "a", source: "plugged" }),
+    ...reading(100, "new", { by: "a", source: "own" }),
+  };
+  const first = compareReadings(reading(200, "plugged", { ageMs: 190, source: "plugged" }), held);
+  expect(first).toEqual({ behind: ["plugged"], latest: held });
+  const none = reading(300, "", { by: "b", ageMs: 280, source: "plugged" });
+  const old = { ...none, ...reading(300, "old", { by: "b", ageMs: 280, source: "own" }) };
+  expect(compareReadings(old, first.latest).behind).toEqual(["own"]);
+});
+
 it("of the same state the later reading is kept, whoever has sent it", () => {
   const held = reading(100, "same", { by: "a" });
   expect(compareReadings(reading(300, "same", { by: "b", ageMs: 250 }), held).latest.revocations).toBe(

@@ -9,6 +9,9 @@ export const TRUST_SOURCES = ["plugged", "own", "revocations", "lists"] as const
  */
 export type TrustSourceName = (typeof TRUST_SOURCES)[number];
 
+/** Those of the mesh's own authorities: their states are taken together, or not at all. */
+export const AUTHORITY_SOURCES: readonly TrustSourceName[] = ["plugged", "own"];
+
 /** What a control plane has read of a source. */
 export interface SourceReading {
   /** The same at all control planes that have read the same. */
@@ -96,7 +99,8 @@ export function compareReadings(received: TimedReadings, held: TimedReadings): R
     if (later !== next && next.digest !== known.digest) behind.push(source);
     return later;
   });
-  return { behind, latest };
+  if (!behind.some((source) => AUTHORITY_SOURCES.includes(source))) return { behind, latest };
+  return { behind, latest: mapSources((source) => (AUTHORITY_SOURCES.includes(source) ? held : latest)[source]) };
 }
 
 /** The held one unless the received one is certainly not older, or is the same. */
