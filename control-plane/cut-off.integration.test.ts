@@ -11,6 +11,7 @@ import { verifyPeer } from "../mesh/policy/authentication/verify-peer.ts";
 import { RecordingLogger } from "../mesh/recording-logger-fixture.ts";
 import { type Clock, systemClock } from "../mesh/runtime.ts";
 import { Cleanup } from "../net/cleanup-fixture.ts";
+import { findFreePort } from "../net/free-port-fixture.ts";
 import { ask } from "../net/http-fixture.ts";
 import { listen } from "../net/listen.ts";
 import { startRelay } from "../proxy/tls/control-plane/stream-fixture.ts";
@@ -52,18 +53,22 @@ async function startService(first: AssembledControlPlane) {
   const cut = new Set<() => void>();
   const server = createServer((downstream) => {
     const upstream = connect({ host: "localhost", port: Number(target.split(":")[1]) });
+    const end = (): void => {
+      downstream.destroy();
+      upstream.destroy();
+    };
     for (const socket of [downstream, upstream]) {
       cleanup.addSocket(socket);
-      socket.on("error", () => undefined);
+      socket.on("error", () => undefined).on("close", end);
     }
     downstream.pipe(upstream).pipe(downstream);
-    cut.add(() => downstream.destroy());
+    cut.add(end);
   });
   cleanup.add(() => server.close());
   const port = await listen(server, { port: 0, host: "localhost", onError: () => undefined });
   return {
     address: `localhost:${port}`,
-    leadTo: (plane: AssembledControlPlane) => {
+    leadTo: (plane: Pick<AssembledControlPlane, "address">) => {
       target = plane.address;
     },
     cutConnections: () => {
@@ -106,14 +111,11 @@ function rootsOf({ source }: WorkloadTls): readonly string[] {
   return source.trust().roots.map(({ subject }) => subject.replace(/^.*CN=/s, ""));
 }
 
-it("a control plane that is cut off lifts no revocation and brings no root back, and is left for another one", async () => {
-  const cluster = await IdentityCluster.start(cleanup);
+/** A sidecar that trusts a peer, by way of a Service that leads to a healthy control plane. */
+async function startMesh(cluster: IdentityCluster) {
   writeAuthority(cluster, [oldRoot]);
-  const [healthy, { plane: cut, network }] = await Promise.all([
-    startWholeControlPlane(cluster, cleanup),
-    startCuttable(cluster),
-  ]);
-  await Promise.all([healthy.ready, cut.ready]);
+  const healthy = await startWholeControlPlane(cluster, cleanup);
+  await healthy.ready;
   const [pod, peer] = [cluster.createPod("hello"), cluster.createPod("peer")];
   await Promise.all([pod.mount(), peer.mount()]);
   const { chain } = await peer.requestPair(healthy.address);
@@ -125,8 +127,16 @@ it("a control plane that is cut off lifts no revocation and brings no root back,
     randomBytes: (size: number) => crypto.getRandomValues(new Uint8Array(size)),
   });
   const service = await startService(healthy);
-  const { sidecar, log, leave } = await startSidecar(pod, service.address);
-  expect([judge(sidecar, chain), rootsOf(sidecar)]).toEqual(["trusted", ["old"]]);
+  const started = await startSidecar(pod, service.address);
+  expect([judge(started.sidecar, chain), rootsOf(started.sidecar)]).toEqual(["trusted", ["old"]]);
+  return { healthy, chain, what, store, service, ...started };
+}
+
+it("a control plane that is cut off lifts no revocation and brings no root back, and is left for another one", async () => {
+  const cluster = await IdentityCluster.start(cleanup);
+  const { healthy, chain, what, store, service, sidecar, log, leave } = await startMesh(cluster);
+  const { plane: cut, network } = await startCuttable(cluster);
+  await cut.ready;
 
   network.freeze();
   await revoke(store, what);
@@ -155,4 +165,25 @@ it("a control plane that is cut off lifts no revocation and brings no root back,
   expect([judge(sidecar, chain), rootsOf(sidecar)]).toEqual(["revoked", ["old", "new"]]);
   network.thaw();
   await expect.poll(() => [judge(sidecar, chain), rootsOf(sidecar)], SECONDS).toEqual(["trusted", ["old", "next"]]);
+}, 60_000);
+
+it("a control plane that starts with a restored entente-ca lifts no revocation at a sidecar that knows it", async () => {
+  const cluster = await IdentityCluster.start(cleanup);
+  const { healthy, chain, what, store, service, sidecar, log } = await startMesh(cluster);
+  await revoke(store, { kind: "serial", serialNumber: "4F" });
+  const metadata = { name: "entente-ca", namespace: ROOT_NAMESPACE };
+  const backup = cluster.server.cluster.get(KINDS.configMaps, metadata);
+  await revoke(store, what);
+  await expect.poll(() => judge(sidecar, chain), SECONDS).toBe("revoked");
+  // A server that ends waits for its clients.
+  service.leadTo({ address: `localhost:${await findFreePort()}` });
+  service.cutConnections();
+  await healthy.kill();
+  cluster.server.cluster.replace(KINDS.configMaps, { ...backup, metadata });
+  const restored = await startWholeControlPlane(cluster, cleanup, { instance: "istiod-2" });
+  await restored.ready;
+  service.leadTo(restored);
+  await log.seen("the control plane is behind");
+  expect(log.find("the control plane is behind")).toMatchObject([{ fields: { sources: "ConfigMap entente-ca" } }]);
+  expect(judge(sidecar, chain)).toBe("revoked");
 }, 60_000);
