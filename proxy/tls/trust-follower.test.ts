@@ -93,7 +93,7 @@ describe("a control plane that was cut off before a revocation and a rotation", 
     return { by: "cut", ageMs: clock.monotonicMs() + 10 * MINUTE_MS, roots: [OLD], ...more };
   };
 
-  it("lifts no revocation and brings no root back, may add a revocation, and is told why", async () => {
+  it("lifts no revocation and brings no root back, may add a revocation, and receives the reason", async () => {
     expect(take(healthy)).toBeUndefined();
     await clock.advance(MINUTE_MS);
     expect(take(cut({ revoked: [B] }))).toBe(

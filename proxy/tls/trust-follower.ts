@@ -53,7 +53,7 @@ export class TrustFollower implements TrustListener {
     this.#options = options;
   }
 
-  /** A bundle that cannot be used is refused as a whole: the last one stays in force, and the control plane is told why. */
+  /** A bundle that cannot be used is refused as a whole: the last one stays in force, and the control plane receives the reason. */
   take(bundle: TrustBundle, readings: TimedReadings = {}): Refusal | undefined {
     const { source } = this.#options;
     const held = source.trust();

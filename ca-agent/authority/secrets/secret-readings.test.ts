@@ -19,7 +19,7 @@ beforeEach(() => {
 });
 afterEach(() => cleanup.run());
 
-it("control planes that have read the same say so, and one that is cut off says since when", async () => {
+it("control planes that have read the same have the same digest, and the age of one that is cut off grows", async () => {
   harness.put(PLUGGED, oldTexts);
   const first = await harness.start();
   await harness.pass(5000);
@@ -65,7 +65,7 @@ it("a Secret that is refused leaves the age of what is in force, which grows", a
   await harness.pass(5000);
   harness.put(PLUGGED, { "ca-cert.pem": signer.pem });
   await harness.follow("the old one stays in force");
-  // The server says again and again that this is what it has.
+  // The server's lists contain it again and again.
   harness.cutWatches();
   await harness.pass(OUTAGE_MS);
   expect(readings().plugged.digest).toBe(digest);

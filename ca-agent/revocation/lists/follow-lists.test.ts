@@ -119,7 +119,7 @@ it("a Secret's list comes into force at once", async () => {
   expect(listed(lists)).toEqual([]);
 });
 
-it("control planes that have found the same say so, also if one of them ran before a list was removed", async () => {
+it("control planes that have found the same lists have the same digest, also if one of them ran before a list was removed", async () => {
   const { write, follow } = startCluster();
   const first = await follow();
   const none = first.reading().digest;

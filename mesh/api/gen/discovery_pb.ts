@@ -571,7 +571,7 @@ export const TrustBundleResourceSchema: GenMessage<TrustBundleResource> = /*@__P
   messageDesc(file_discovery, 14);
 
 /**
- * A foreign trust domain. Its roots are believed for identities of that domain alone.
+ * A foreign trust domain. Its roots are trusted for identities of that domain alone.
  *
  * @generated from message entente.discovery.v1.FederatedDomain
  */

@@ -30,7 +30,7 @@ describe("a control plane is behind", () => {
     { name: "that has heard of the server since, without the change", received: reading(200, "other", { ageMs: 90 }) },
     { name: "that has read the same", received: reading(200, "new", { ageMs: 150, by: "another" }) },
     { name: "that has sent what is held", received: reading(200, "old", { ageMs: 150, by: "new" }) },
-    { name: "that says nothing of its age", received: {} },
+    { name: "that sends no age", received: {} },
     { name: "whose other source is old", received: reading(200, "old", { ageMs: 150, source: "lists" }) },
   ])("$name: $isBehind", ({ received, isBehind = false }) => {
     const held = reading(100, "new");
@@ -62,7 +62,7 @@ it("of the authority that stays in force nothing is forgotten, whatever the one 
   expect(compareReadings(old, first.latest).behind).toEqual(["own"]);
 });
 
-it("of the same state the later reading is kept, whoever has sent it", () => {
+it("of the same state the later reading is kept, by any control plane", () => {
   const held = reading(100, "same", { by: "a" });
   expect(compareReadings(reading(300, "same", { by: "b", ageMs: 250 }), held).latest.revocations).toBe(
     held.revocations,

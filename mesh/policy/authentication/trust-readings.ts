@@ -129,7 +129,7 @@ function orderByRevision({ revisions }: TimedReading, { newest }: TimedReading):
 
 /**
  * The readings of what was mixed of two states, of these sources. If it is not certain which one is older, only what is not
- * older than both replaces it, whoever sends it: a state that equals one of them would lift what the other one has added.
+ * older than both replaces it, from any control plane: a state that equals one of them would lift what the other one has added.
  */
 export function mixReadings(
   latest: TimedReadings,
