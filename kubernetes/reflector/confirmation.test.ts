@@ -74,6 +74,20 @@ describe("what is in force is confirmed", () => {
     expect(confirmation.read()).toEqual({ digest: "ab", ageMs: 0 });
   });
 
+  it("at the time of the first of two changes, if that one is in force when the second has arrived", async () => {
+    const { harness, confirmation, process, adopt } = await start();
+    await harness.clock.advance(5000);
+    for (const name of ["b", "c"]) {
+      harness.cluster.create(pods, podNamed(name));
+      await harness.clock.advance(100);
+    }
+    adopt("ab");
+    expect(confirmation.read()).toMatchObject({ digest: "ab", ageMs: 200 });
+    process({ digest: "ab" });
+    process({ digest: "abc" });
+    expect(confirmation.read()).toMatchObject({ digest: "abc", ageMs: 100 });
+  });
+
   it("at the time of a change, as soon as that is in force, although it is still being processed", async () => {
     const { harness, confirmation, adopt } = await start();
     await harness.clock.advance(5000);

@@ -24,16 +24,19 @@ export class Confirmation {
   #digest: string | undefined;
   #at: Moment;
   #pending = 0;
+  /** Until when the state before the change that arrived last is confirmed. */
+  #before: Moment | undefined;
 
   constructor(options: ConfirmationOptions) {
     this.#options = options;
     this.#at = options.since ?? momentOf(options.clock);
   }
 
-  /** To be called when a change has arrived. */
+  /** To be called when a change has arrived, before the reflector is confirmed by it. */
   begin(): void {
     this.#look();
     this.#pending += 1;
+    this.#before = this.#options.reflector.confirmedAt();
   }
 
   /** It was processed: what it contains is in force, or refused. */
@@ -51,8 +54,10 @@ export class Confirmation {
   #look(): string {
     const { digest: digestOf, isInForce, reflector } = this.#options;
     const digest = digestOf();
-    // What is new may be in force before its processing has ended.
-    if (digest !== this.#digest || (this.#pending === 0 && isInForce())) this.#at = reflector.confirmedAt() ?? this.#at;
+    // What is new may be in force before its processing has ended, and of several changes it may be the first.
+    if (digest !== this.#digest || (this.#pending === 0 && isInForce())) {
+      this.#at = (this.#pending > 1 ? this.#before : reflector.confirmedAt()) ?? this.#at;
+    }
     this.#digest = digest;
     return digest;
   }
