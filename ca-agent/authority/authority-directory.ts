@@ -60,7 +60,13 @@ export async function readPrivateFiles(directory: string, names: readonly string
   if (read.length === 0) return undefined;
   const keys = read.filter(({ name }) => name.endsWith("key.pem") || name.endsWith(".key"));
   const faults = keys.map(({ file }) => findKeyFault(file, "private", currentReader()));
-  const fault = findDirectoryFault(await readOwnership(directory), "private") ?? faults.find(Boolean);
+  const ownership = await readOwnership(directory).catch((caught: unknown) => {
+    // Another process has removed it meanwhile.
+    if (isAbsent(caught)) return undefined;
+    throw caught;
+  });
+  if (ownership === undefined) return undefined;
+  const fault = findDirectoryFault(ownership, "private") ?? faults.find(Boolean);
   if (fault !== undefined) throw fault;
   return { from: directory, locate, texts: new Map(read.map(({ name, file }) => [name, file.text])) };
 }
@@ -106,9 +112,13 @@ async function readPem(path: string, realPath: string): Promise<ReadFile | undef
     if (size > MAX_FILE_BYTES) throw new CaError("authority_files", `${path} has ${size} bytes: it is not a PEM file`);
     return { path, mode, uid, text: await file.readFile("utf8") };
   } catch (caught) {
-    if (caught instanceof Error && errnoOf(caught) === "ENOENT") return undefined;
+    if (isAbsent(caught)) return undefined;
     throw caught instanceof CaError ? caught : unusable(path, caught, READ_FIX);
   }
+}
+
+function isAbsent(caught: unknown): boolean {
+  return caught instanceof Error && errnoOf(caught) === "ENOENT";
 }
 
 async function readOwnership(path: string): Promise<Ownership> {
