@@ -9,8 +9,8 @@ import { mountDisk } from "./control-plane-process-fixture.ts";
 import { LoadedMesh } from "./loaded-mesh-fixture.ts";
 import { StandaloneFiles } from "./standalone-files-fixture.ts";
 
-/** Phases of the rotation last as long. */
-const LIFETIME_SECONDS = 5;
+/** Phases of the rotation last as long. A certificate outlasts what a busy machine needs to start a control plane. */
+const LIFETIME_SECONDS = 8;
 
 /** A busy machine needs seconds for each start of a control plane. */
 const LIMIT_MS = 120_000;
