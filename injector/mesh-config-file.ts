@@ -1,5 +1,5 @@
 import { readFile } from "node:fs/promises";
-import { errnoOf } from "../mesh/mesh-error.ts";
+import { isNoSuchFile } from "../mesh/mesh-error.ts";
 import type { Clock, Logger } from "../mesh/runtime.ts";
 import type { InjectionSettings } from "./admission/injection-settings.ts";
 import { applyMeshConfig } from "./admission/mesh-config/mesh-config.ts";
@@ -42,7 +42,7 @@ export async function startMeshConfigFile(options: MeshConfigFileOptions): Promi
 /** @throws InjectorError `invalid_mesh_config` */
 export async function readMeshConfigFile(file: string, settings: InjectionSettings) {
   const text = await readFile(file, "utf8").catch((cause: unknown) => {
-    const isAbsent = cause instanceof Error && errnoOf(cause) === "ENOENT";
+    const isAbsent = isNoSuchFile(cause);
     const reason = isAbsent ? "there is no such file" : String(cause);
     throw new InjectorError("invalid_mesh_config", `${file} cannot be read: ${reason}`, { cause });
   });

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { dirname, resolve } from "node:path";
-import { errnoOf, MeshError } from "../mesh/mesh-error.ts";
+import { isNoSuchFile, MeshError } from "../mesh/mesh-error.ts";
 import { parseKubernetesYaml } from "../mesh/resources/parsing/kubernetes-yaml.ts";
 import { KubernetesApiError } from "./kubernetes-api-error.ts";
 import { type Fields, isFields } from "./requests/api-response.ts";
@@ -36,7 +36,7 @@ async function readOne(path: string): Promise<KubeConfigContent | undefined> {
   try {
     return parseKubeConfig(await readFile(path, "utf8"), path);
   } catch (caught) {
-    if (caught instanceof Error && errnoOf(caught) === "ENOENT") return undefined;
+    if (isNoSuchFile(caught)) return undefined;
     if (caught instanceof KubernetesApiError) throw caught;
     throw unusable(path, MeshError.from(caught).message);
   }

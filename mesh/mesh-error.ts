@@ -32,3 +32,8 @@ export interface MeshErrorOptions {
 export function errnoOf(error: Error): string | undefined {
   return "code" in error && typeof error.code === "string" ? error.code : undefined;
 }
+
+/** Whether a call of the file system failed because there is no such file or directory. */
+export function isNoSuchFile(caught: unknown): boolean {
+  return caught instanceof Error && errnoOf(caught) === "ENOENT";
+}

@@ -1,6 +1,6 @@
 import { mkdir, open, realpath, stat, statfs } from "node:fs/promises";
 import { join } from "node:path";
-import { errnoOf, MeshError } from "../../mesh/mesh-error.ts";
+import { isNoSuchFile, MeshError } from "../../mesh/mesh-error.ts";
 import { CaError } from "../ca-error.ts";
 import { AUTHORITY_FILE_NAMES, type AuthorityFiles, type FileTexts, selectAuthorityFiles } from "./authority-files.ts";
 import {
@@ -62,7 +62,7 @@ export async function readPrivateFiles(directory: string, names: readonly string
   const faults = keys.map(({ file }) => findKeyFault(file, "private", currentReader()));
   const ownership = await readOwnership(directory).catch((caught: unknown) => {
     // Another process has removed it meanwhile.
-    if (isAbsent(caught)) return undefined;
+    if (isNoSuchFile(caught)) return undefined;
     throw caught;
   });
   if (ownership === undefined) return undefined;
@@ -112,13 +112,9 @@ async function readPem(path: string, realPath: string): Promise<ReadFile | undef
     if (size > MAX_FILE_BYTES) throw new CaError("authority_files", `${path} has ${size} bytes: it is not a PEM file`);
     return { path, mode, uid, text: await file.readFile("utf8") };
   } catch (caught) {
-    if (isAbsent(caught)) return undefined;
+    if (isNoSuchFile(caught)) return undefined;
     throw caught instanceof CaError ? caught : unusable(path, caught, READ_FIX);
   }
-}
-
-function isAbsent(caught: unknown): boolean {
-  return caught instanceof Error && errnoOf(caught) === "ENOENT";
 }
 
 async function readOwnership(path: string): Promise<Ownership> {

@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { link, open, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { errnoOf, MeshError } from "../../mesh/mesh-error.ts";
+import { errnoOf, isNoSuchFile, MeshError } from "../../mesh/mesh-error.ts";
 import { CaError } from "../ca-error.ts";
 import { syncDirectory, writeDurably } from "../durable-files.ts";
 
@@ -94,7 +94,7 @@ async function listGenerations(directory: string): Promise<readonly number[]> {
     });
   } catch (caught) {
     // Before the authority has created its directory.
-    if (caught instanceof Error && errnoOf(caught) === "ENOENT") return [];
+    if (isNoSuchFile(caught)) return [];
     throw new CaError("control_state", `${directory} cannot be listed: ${MeshError.from(caught).message}`, {
       cause: caught,
     });
@@ -123,7 +123,7 @@ async function readOwnFile(path: string, directory: string): Promise<string | un
     }
     return await file.readFile("utf8");
   } catch (caught) {
-    if (caught instanceof Error && errnoOf(caught) === "ENOENT") return undefined;
+    if (isNoSuchFile(caught)) return undefined;
     if (caught instanceof CaError) throw caught;
     throw new CaError("control_state", `${path} cannot be read: ${MeshError.from(caught).message}`, { cause: caught });
   }

@@ -1,7 +1,7 @@
 import type { BigIntStats } from "node:fs";
 import { lstat, open, readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { errnoOf } from "../../mesh/mesh-error.ts";
+import { errnoOf, isNoSuchFile } from "../../mesh/mesh-error.ts";
 import { MAX_FILE_BYTES } from "../../mesh/resources/parsing/yaml-document.ts";
 import type { FileVersion } from "./decide-file.ts";
 
@@ -90,10 +90,7 @@ async function inspectFile(path: string): Promise<Inspected | undefined> {
     };
   } catch (caught) {
     // Deleted since it was listed, unlike a dangling symlink, which is an error.
-    const isGone = await lstat(path).then(
-      () => false,
-      (caught: unknown) => caught instanceof Error && errnoOf(caught) === "ENOENT",
-    );
+    const isGone = await lstat(path).then(() => false, isNoSuchFile);
     return isGone
       ? undefined
       : { kind: "unusable", path, message: `the file cannot be read: ${describeFault(caught)}` };

@@ -6,7 +6,7 @@ import type { KubernetesApi, KubernetesObject } from "../../../kubernetes/kubern
 import { Confirmation } from "../../../kubernetes/reflector/confirmation.ts";
 import { withoutManagedFields } from "../../../kubernetes/reflector/object-store.ts";
 import { startReflector } from "../../../kubernetes/reflector/reflector.ts";
-import { errnoOf, MeshError } from "../../../mesh/mesh-error.ts";
+import { isNoSuchFile, MeshError } from "../../../mesh/mesh-error.ts";
 import { digestContent, type SourceReading } from "../../../mesh/policy/authentication/trust-readings.ts";
 import type { Random } from "../../../mesh/runtime.ts";
 import { rememberLast } from "../../../net/remember-last.ts";
@@ -130,7 +130,7 @@ async function readText(realPath: string, path: string): Promise<string> {
       throw listError(`${path} could be written by another user: run "chmod go-w ${path}"`);
     return await file.readFile("utf8");
   } catch (caught) {
-    if (caught instanceof Error && errnoOf(caught) === "ENOENT") return "";
+    if (isNoSuchFile(caught)) return "";
     throw caught instanceof CaError ? caught : listError(`${path} cannot be read: ${MeshError.from(caught).message}`);
   }
 }

@@ -1,6 +1,6 @@
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import { errnoOf } from "../../../mesh/mesh-error.ts";
+import { isNoSuchFile } from "../../../mesh/mesh-error.ts";
 import { readPrivateFiles } from "../../authority/authority-directory.ts";
 import type { FileTexts } from "../../authority/authority-files.ts";
 import { CaError } from "../../ca-error.ts";
@@ -45,7 +45,7 @@ export async function readOwnDirectory(directory: string): Promise<OwnDirectory 
 /** The highest number first. */
 export async function listGenerations(directory: string): Promise<readonly Generation[]> {
   const names = await readdir(directory).catch((caught: unknown): string[] => {
-    if (caught instanceof Error && errnoOf(caught) === "ENOENT") return [];
+    if (isNoSuchFile(caught)) return [];
     throw caught;
   });
   const generations = names.flatMap((name): readonly Generation[] => {
