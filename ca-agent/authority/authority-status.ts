@@ -42,6 +42,8 @@ export interface RotationStatus {
    * - `withdrawing`: that was rolled back. The first one signs again, and the second one is still trusted.
    */
   readonly phase: "steady" | "published" | "signing" | "withdrawing";
+  /** Why it began. `null`: none is in progress. Absent: the control plane is of an earlier version. */
+  readonly cause?: "request" | "age" | null | undefined;
   /** `null`: since the root was created. */
   readonly since: string | null;
   /** What the next step waits for, in one sentence. `null`: for nothing. */

@@ -11,6 +11,7 @@ export function describeRotation(state: RotationState, plan: RotationPlan, fault
   const last = state.kind === "steady" ? state.last : undefined;
   return {
     phase: state.kind,
+    cause: state.kind === "steady" ? null : state.cause,
     since: formatTime(state.kind === "steady" ? last?.atMs : state.sinceMs),
     waiting: wait?.reason ?? null,
     until: formatTime(wait?.untilMs),

@@ -27,7 +27,10 @@ describe("two control planes", () => {
     cluster.ask("first");
     await cluster.until("signing");
     await cluster.pass(2000);
-    expect(first.rotation.status()).toMatchObject({ phase: "signing", requestId: "first", rolledBack: null });
+    expect(first.rotation.status()).toMatchObject({
+      ...{ phase: "signing", cause: "request" },
+      ...{ requestId: "first", rolledBack: null },
+    });
     await cluster.until("steady");
     await cluster.pass(3000);
     expect(cluster.phases).toEqual(WHOLE);
@@ -35,7 +38,7 @@ describe("two control planes", () => {
     for (const { authority, rotation } of [first, second]) {
       expect(authority.roots().map(fingerprintOf)).toEqual([fingerprintOf(authority.signingRoot())]);
       expect(authority.roots().map(fingerprintOf)).not.toContain(before);
-      expect(rotation.status()).toMatchObject({ phase: "steady", requestId: "first", rolledBack: null });
+      expect(rotation.status()).toMatchObject({ phase: "steady", cause: null, requestId: "first", rolledBack: null });
     }
   });
 

@@ -13,6 +13,7 @@ const rootSchema = z.object({
 
 const rotationSchema = z.object({
   phase: z.enum(["steady", "published", "signing", "withdrawing"]),
+  cause: z.enum(["request", "age"]).nullish(),
   since: z.iso.datetime().nullable(),
   waiting: pageText.nullable(),
   until: z.iso.datetime().nullable(),

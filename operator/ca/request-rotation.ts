@@ -31,7 +31,9 @@ export function decideRotationRequest(
   const isSame = isWaiting && (asked.kind ?? "rotate") === kind;
   if (kind === "roll_back" && running === undefined) throw new OperatorError("not_possible", NOTHING_TO_ROLL_BACK);
   if (isSame) return { kind: "join", requestId: asked.requestId };
-  if (kind === "rotate" && running !== undefined) return { kind: "join", requestId: running.requestId };
+  // One by age is in no hurry until an operator requests it.
+  const isUnhurried = rotations.some(({ phase, cause }) => phase === "published" && cause === "age");
+  if (kind === "rotate" && running !== undefined && !isUnhurried) return { kind: "join", requestId: running.requestId };
   return { kind: "request" };
 }
 

@@ -29,11 +29,24 @@ describe("a request to replace the root", () => {
       requestId: "r1",
     },
     {
-      name: "one is in progress because of the root's age",
+      name: "the new root signs already because of the old one's age",
       control: EMPTY_CONTROL_STATE,
-      authorities: [rotating("published")],
+      authorities: [rotating("signing", { cause: "age" })],
       kind: "join",
       requestId: null,
+    },
+    {
+      name: "one is published because of the root's age, and would sign a week later",
+      control: EMPTY_CONTROL_STATE,
+      authorities: [rotating("published", { cause: "age" })],
+      kind: "request",
+    },
+    {
+      name: "that was requested already",
+      control: asked("r2"),
+      authorities: [rotating("published", { cause: "age", requestId: "r1" })],
+      kind: "join",
+      requestId: "r2",
     },
   ])("is a $kind if $name", ({ control, authorities, ...expected }) => {
     const { name: _, ...decision } = expected;
