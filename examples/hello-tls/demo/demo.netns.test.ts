@@ -66,6 +66,14 @@ function startDemo(...args: readonly string[]): Demo {
   };
 }
 
+/** What a demo has shown of its failures: each claim that does not hold, with what was seen. */
+function findFaults(shown: string): readonly string[] {
+  const lines = shown.split("\n");
+  return lines.flatMap((line, index) =>
+    /^ ✗ |did not run to its end/.test(line) ? lines.slice(index, index + 3).join("\n") : [],
+  );
+}
+
 const GATEWAY = /port 8080 of 127\.0\.0\.1 is in use; the gateway is at http:\/\/127\.0\.0\.1:(\d+)\/ instead/;
 
 describe("the demo", () => {
@@ -92,7 +100,9 @@ describe("the demo", () => {
     for (const demo of demos)
       await expect.poll(demo.shown, { timeout: 60_000 }).toMatch(/✓ http:\/\/127\.0\.0\.1:\d+\//);
     await whole.interrupt();
-    expect(await parts.ended, parts.shown()).toBe(0);
+    const status = await parts.ended;
+    expect(findFaults(parts.shown())).toEqual([]);
+    expect(status).toBe(0);
     expect(parts.shown()).toMatch(/^m\. Revocation.*^demo: \d+ passed, 0 failed$/ms);
     expect(readdirSync(scratch)).toEqual([]);
     expect(leftoversOf(demos.map(({ pid }) => pid))).toEqual([]);

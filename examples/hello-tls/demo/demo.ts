@@ -27,7 +27,7 @@ if (choice.kind === "usage") {
   process.exit(choice.status);
 }
 const { checks } = choice;
-const pace = decidePace(checks, STARTED_MS);
+const pace = decidePace(STARTED_MS);
 const interrupted = new AbortController();
 for (const name of ["SIGINT", "SIGTERM"] as const) {
   process.on(name, () => interrupted.abort(new Error(`stopped by ${name}`)));

@@ -13,6 +13,7 @@ import { startRotationWatch } from "./checks/rotation-watch.ts";
 import { runChecks } from "./checks/run-checks.ts";
 import { GATEWAY_HOST, GATEWAY_TEXT, startTraffic } from "./checks/traffic.ts";
 import type { DemoCluster } from "./demo-cluster.ts";
+import { scaleLimit } from "./demo-pace.ts";
 import { countFindings, type DemoTotals, formatTotals } from "./demo-report.ts";
 import { checkGrpc } from "./grpc/check-grpc.ts";
 import { pollUntil } from "./poll-until.ts";
@@ -39,7 +40,7 @@ export const CHECKS: readonly Check[] = [
   checkRevocation,
 ];
 
-const FIRST_ANSWER_MS = 10_000;
+const FIRST_ANSWER_MS = 20_000;
 
 export interface DemoOptions {
   readonly output: TextOutput;
@@ -81,11 +82,11 @@ export async function runDemo(options: DemoOptions): Promise<DemoTotals> {
  * Ready pods are known to the proxies a moment after they are ready, here as in any cluster. If no response comes, the
  * checks say so, and show why.
  */
-async function awaitFirstAnswer({ host, gatewayUrl }: DemoCluster, signal: AbortSignal): Promise<void> {
+async function awaitFirstAnswer({ host, gatewayUrl, pace }: DemoCluster, signal: AbortSignal): Promise<void> {
   await pollUntil(
     () => host.ask(gatewayUrl, GATEWAY_HOST),
     (reply) => reply.kind === "answered" && reply.text === GATEWAY_TEXT,
-    { everyMs: 50, timeoutMs: FIRST_ANSWER_MS, signal },
+    { everyMs: 50, timeoutMs: scaleLimit(FIRST_ANSWER_MS, pace), signal },
   );
 }
 

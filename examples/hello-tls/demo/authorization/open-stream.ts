@@ -1,5 +1,7 @@
 import { access } from "node:fs/promises";
+import type { Finding } from "../checks/check.ts";
 import { fieldOf, parseJson, textOf } from "../checks/json-fields.ts";
+import type { DemoPace } from "../demo-pace.ts";
 import type { DemoPod } from "../pods/demo-pod.ts";
 import { inPodCommand } from "../pods/probe.ts";
 import { pollUntil } from "../poll-until.ts";
@@ -38,6 +40,31 @@ export async function openStreamFromPod(pod: DemoPod, job: StreamJob, signal: Ab
     { everyMs: 20, timeoutMs: job.timeoutMs, signal },
   );
   return { isOpen: isReached, ended };
+}
+
+/** The change that a stream should end by: when it began, and when it was made. Both in milliseconds since 1970. */
+export interface StreamEnder {
+  readonly begunAtMs: number;
+  readonly madeAtMs: number;
+  readonly pace: DemoPace;
+}
+
+/** That the stream was open until the change, and not for long after it. */
+export async function judgeStreamEnd(
+  claim: string,
+  { isOpen, ended }: OpenStream,
+  { begunAtMs, madeAtMs, pace: { inForceMs } }: StreamEnder,
+): Promise<Finding> {
+  const { endedAtMs, reason } = await ended;
+  const hasEnded = endedAtMs !== 0;
+  const afterMs = Math.max(0, endedAtMs - madeAtMs);
+  const end = hasEnded ? `${reason} after ${afterMs} ms` : "it is still open";
+  return {
+    claim,
+    passed: isOpen && hasEnded && endedAtMs >= begunAtMs && afterMs <= inForceMs,
+    expected: `an open stream that ends within ${inForceMs} ms of the change`,
+    seen: isOpen ? end : "no stream",
+  };
 }
 
 function parseReport(text: string): StreamReport {

@@ -21,8 +21,8 @@ export interface CommandResult {
   readonly stderr: string;
 }
 
-/** The seconds after which curl gives up: long enough for a busy machine, short enough for a demo. */
-const CURL_TIMEOUT_S = 4;
+/** The seconds after which curl gives up. Only a fault lets it wait, or a very busy machine. */
+const CURL_TIMEOUT_S = 20;
 
 export interface CurlResult extends CommandResult {
   /** The body came whole; curl's own verdict, not the HTTP status. */
@@ -39,6 +39,14 @@ export async function curlInPod(
   const flags = ["--silent", "--show-error", "--max-time", String(CURL_TIMEOUT_S), ...options];
   const result = await pod.exec(["curl", ...flags, ...headers.flatMap((header) => ["--header", header]), url]);
   return { ...result, isAnswered: result.status === 0 };
+}
+
+/** `STATUS BODY` of a request from inside the pod, or why there is no response. */
+export async function askInPod(pod: DemoPod, url: string, method = "GET"): Promise<string> {
+  const result = await curlInPod(pod, url, [], ["--request", method, "--write-out", "\n%{http_code}"]);
+  if (!result.isAnswered) return describeCurl(result);
+  const [body = "", status = ""] = result.stdout.split(/\n(?=\d{3}$)/);
+  return `${status} ${body.trim()}`;
 }
 
 /** curl's outcome in a few words. */

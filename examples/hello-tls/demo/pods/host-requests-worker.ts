@@ -6,8 +6,8 @@ import { parentPort } from "node:worker_threads";
 import { Agent, request } from "undici";
 import type { HostReply, HostRequest } from "./host-requests.ts";
 
-/** The time limit of a request. */
-const TIMEOUT_MS = 5000;
+/** The time limit of a request. Only a fault needs it, or a very busy machine. */
+const TIMEOUT_MS = 20_000;
 const dispatcher = new Agent({ connections: 4, pipelining: 1, headersTimeout: TIMEOUT_MS, bodyTimeout: TIMEOUT_MS });
 
 parentPort?.on("message", (asked: HostRequest) => {
