@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
 import { createSvidKey } from "./csr.ts";
-import { type Answer, HOUR_MS, IDENTITY, OTHER_ROOT, SvidFixture } from "./svid-fixture.ts";
+import { type Answer, HOUR_MS, IDENTITY, OTHER_ROOT, ROOT, SvidFixture } from "./svid-fixture.ts";
 
 let svid: SvidFixture;
 
@@ -65,5 +66,36 @@ describe("svidFromIssued, through the manager", () => {
     expect(svid.source.current()).toBe(before);
     await svid.clock.advance(1000);
     expect(svid.source.current()?.generation).toBe(2);
+  });
+
+  /** The issued certificate, followed by these, each in an entry of its own or all in one. */
+  const issueWith =
+    (others: readonly string[]): Answer =>
+    async (key) => {
+      const issued = await svid.issue()(key);
+      return { ...issued, chain: [...issued.chain.slice(0, 1), ...others] };
+    };
+
+  it.each([
+    { name: "in one entry, as our authority sends it", entriesOf: (pems: readonly string[]) => [pems.join("")] },
+    { name: "in an entry for each root", entriesOf: (pems: readonly string[]) => pems },
+  ])("uses a certificate that comes with a bundle of as many roots as an authority may have, $name", async (form) => {
+    const others = Array.from({ length: 63 }, (_, index) => mintRoot({ commonName: `root ${index}` }).pem);
+    svid.answers = [issueWith(form.entriesOf([ROOT.pem, ...others]))];
+    await svid.start();
+    expect(svid.source.current()?.certificates).toHaveLength(1);
+  });
+
+  it("does not use a certificate with more intermediates than peers accept", async () => {
+    const others = Array.from({ length: 5 }, (_, index) => mintRoot({ issuer: ROOT, commonName: `ca ${index}` }).pem);
+    svid.answers = [issueWith(others)];
+    await svid.start();
+    expect(svid.manager.state()).toMatchObject({ reason: expect.stringMatching(/6 certificates; at most 5/) });
+  });
+
+  it("reads no response of more entries than any authority sends", async () => {
+    svid.answers = [issueWith(Array.from({ length: 300 }, () => ROOT.pem))];
+    await svid.start();
+    expect(svid.manager.state()).toMatchObject({ reason: expect.stringMatching(/301 entries/) });
   });
 });

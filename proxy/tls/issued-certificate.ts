@@ -15,8 +15,8 @@ export interface IssuedCertificate {
   readonly nowMs: number;
 }
 
-/** More than the chain of any certificate authority; the response is kept in memory and sent in every handshake. */
-const MAX_CHAIN = 10;
+/** The whole bundle of roots is in the response too; of what is sent in handshakes, `verifyPeer` accepts a few alone. */
+const MAX_ENTRIES = 256;
 
 /**
  * Validates the certificate authority's response and makes the own certificate of it, or throws. It must contain our
@@ -24,12 +24,12 @@ const MAX_CHAIN = 10;
  * bad response fails here and not in every connection.
  */
 export function svidFromIssued({ chain, privateKey, identity, trust, nowMs }: IssuedCertificate): Svid {
+  if (chain.length > MAX_ENTRIES) {
+    throw refused(`the issued chain has ${chain.length} entries; at most ${MAX_ENTRIES} are accepted`);
+  }
   const certificates = chain.flatMap((pem, index) => parseCertificates(pem, `entry ${index + 1} of the issued chain`));
   const [leaf] = certificates;
   if (leaf === undefined) throw refused("the certificate authority responded without a certificate");
-  if (certificates.length > MAX_CHAIN) {
-    throw refused(`the issued chain has ${certificates.length} certificates; at most ${MAX_CHAIN} are accepted`);
-  }
   if (!leaf.publicKey.equals(createPublicKey(privateKey))) {
     throw refused("the issued certificate is for another key than the one in the request");
   }
