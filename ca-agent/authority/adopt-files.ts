@@ -1,6 +1,8 @@
+import { X509Certificate } from "node:crypto";
 import { MeshError } from "../../mesh/mesh-error.ts";
 import type { Logger } from "../../mesh/runtime.ts";
 import { CaError } from "../ca-error.ts";
+import { splitCertificates } from "../x509/pem.ts";
 import type { AuthorityFiles } from "./authority-files.ts";
 import type { LiveAuthority } from "./live-authority.ts";
 import { describeMaterial, parseTrustedMaterial, type TrustedMaterialDeps } from "./trusted-material.ts";
@@ -9,6 +11,11 @@ export interface AdoptFilesDeps extends TrustedMaterialDeps {
   readonly log: Logger;
   /** Counts changes. */
   readonly onChange?: (outcome: ChangeOutcome) => void;
+  /**
+   * The files are refused because a certificate of theirs is not valid before this time, in epoch milliseconds: then they are
+   * to be offered again. An issuer that dates nothing back is ahead of our clock by a second.
+   */
+  readonly onEarly?: (validFromMs: number) => void;
 }
 
 /** What became of a change. */
@@ -38,8 +45,19 @@ export async function adoptFiles(
     return "in_force";
   } catch (caught) {
     reportRefused(authority, caught, deps);
+    const isEarly = caught instanceof CaError && caught.details["reason"] === "not_yet_valid";
+    const validFromMs = isEarly ? findNextStart(files, deps.clock.now()) : undefined;
+    if (validFromMs !== undefined) deps.onEarly?.(validFromMs);
     return "refused";
   }
+}
+
+/** When the next certificate of the files begins to be valid. */
+function findNextStart({ certificatePem, chainPem = "", rootsPem = "" }: AuthorityFiles, nowMs: number) {
+  const certificates = [certificatePem, chainPem, rootsPem].flatMap(splitCertificates);
+  const starts = certificates.map((pem) => new X509Certificate(pem).validFromDate.getTime());
+  const next = Math.min(...starts.filter((ms) => ms > nowMs));
+  return Number.isFinite(next) ? next : undefined;
 }
 
 export function reportRefused(

@@ -127,12 +127,16 @@ function parseCertificates(pem: string, path: string): readonly X509Certificate[
   }
 }
 
+const TIME_FIXES: Readonly<Record<string, string>> = {
+  expired: "renew it",
+  not_yet_valid: "it is looked at again when it is valid",
+};
+
 function brokenChain(files: AuthorityFiles, reason: string, message: string): CaError {
   const where = `${files.locate("certificate")} does not lead to its root`;
   const fix =
-    reason === "expired"
-      ? "renew it"
-      : `check that ${files.locate("roots")} contains its root and ${files.locate("chain")} the intermediates`;
+    TIME_FIXES[reason] ??
+    `check that ${files.locate("roots")} contains its root and ${files.locate("chain")} the intermediates`;
   return new CaError("authority_chain", `${where}: ${message}; ${fix}`, { details: { reason } });
 }
 

@@ -95,6 +95,16 @@ it.each([
   expect(authority.roots()).toEqual([oldRoot.certificate.toString()]);
 });
 
+it("a change to something that is valid only from now on is followed when it is", async () => {
+  const notBefore = new Date(clock.now() + 90_000);
+  const early = mintRoot({ commonName: "early", notBefore });
+  mount(textsOf({ signer: early, roots: [oldRoot, early] }));
+  await follow("is not valid yet");
+  await follow("the authority has changed");
+  expect(log.find("the old one stays in force")).toHaveLength(1);
+  expect(authority.refusal()).toBeUndefined();
+});
+
 it("files that are removed change nothing, with an alarm; once restored, later changes are followed", async () => {
   unlinkSync(join(folder, "..data"));
   await follow("contains no authority any more");

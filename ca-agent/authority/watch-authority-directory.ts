@@ -1,6 +1,8 @@
 import { hash } from "node:crypto";
 import { MeshError } from "../../mesh/mesh-error.ts";
+import type { Timer } from "../../mesh/runtime.ts";
 import { WakeUp } from "../../net/wake-up.ts";
+import { startWallTimer } from "../../net/wall-timer.ts";
 import { CaError } from "../ca-error.ts";
 import { type AdoptFilesDeps, adoptFiles, reportRefused } from "./adopt-files.ts";
 import type { AuthorityFiles } from "./authority-files.ts";
@@ -27,16 +29,26 @@ export function watchAuthorityDirectory(
 ): AuthorityWatch {
   const wakeUp = new WakeUp();
   const stop = new AbortController();
+  stop.signal.addEventListener("abort", () => early?.cancel(), { once: true });
   let seen: string | undefined;
+  let early: Timer | undefined;
+  /** What is not valid yet is looked at again when it is. */
+  const onEarly = (validFromMs: number): void => {
+    early = startWallTimer(deps.clock, validFromMs, () => {
+      seen = undefined;
+      wakeUp.wake();
+    });
+  };
   const check = async (): Promise<void> => {
     const found = await readDirectoryAuthority(directory).catch((caught: unknown) => MeshError.from(caught));
     const version = describeVersion(found);
     const isNew = version !== seen;
     seen = version;
     if (!isNew) return;
+    early?.cancel();
     if (found === undefined) reportRefused(authority, lostFiles(directory), deps);
     else if (found instanceof MeshError) reportRefused(authority, found, deps);
-    else await adoptFiles(authority, found, deps);
+    else await adoptFiles(authority, found, { ...deps, onEarly });
   };
   const follow = async (): Promise<void> => {
     for (;;) {

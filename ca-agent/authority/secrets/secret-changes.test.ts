@@ -66,6 +66,35 @@ describe("a Secret that changes", () => {
     expect(authority.refusal()).toBeUndefined();
   });
 
+  it("to something that is valid only from now on, by an issuer whose clock is ahead, is followed when it is", async () => {
+    harness.put(PLUGGED, oldTexts);
+    const { authority, log } = await harness.start();
+    const notBefore = new Date(harness.clock.now() + 90_000);
+    const early = mintRoot({ commonName: "early signer", issuer: newRoot, notBefore });
+    harness.put(PLUGGED, textsOf({ signer: early, roots: [oldRoot, newRoot] }));
+    expect(await harness.follow("the old one stays in force")).toContain("is not valid yet");
+    await harness.pass(60_000);
+    expect(authority.refusal()).toContain("it is looked at again when it is valid");
+    await harness.follow("the authority has changed");
+    expect(authority.refusal()).toBeUndefined();
+    expect(log.find("the old one stays in force")).toHaveLength(1);
+    expect(harness.clock.now()).toBeLessThan(notBefore.getTime() + 5000);
+  });
+
+  it("to something that is not valid yet, and back, stays as it is", async () => {
+    harness.put(PLUGGED, oldTexts);
+    const { authority, log } = await harness.start();
+    const notBefore = new Date(harness.clock.now() + 90_000);
+    const early = mintRoot({ commonName: "early signer", issuer: newRoot, notBefore });
+    harness.put(PLUGGED, textsOf({ signer: early, roots: [oldRoot, newRoot] }));
+    await harness.follow("the old one stays in force");
+    harness.put(PLUGGED, oldTexts);
+    await harness.pass(200_000);
+    expect(authority.refusal()).toBeUndefined();
+    expect(authority.roots()).toEqual([rootPem(oldRoot)]);
+    expect(log.find("the authority has changed")).toEqual([]);
+  });
+
   it("is not followed on the other Secret's changes", async () => {
     harness.put(OWN, newTexts);
     harness.put(PLUGGED, oldTexts);

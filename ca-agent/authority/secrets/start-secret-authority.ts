@@ -8,8 +8,10 @@ import { withoutManagedFields } from "../../../kubernetes/reflector/object-store
 import { type Reflector, startReflector } from "../../../kubernetes/reflector/reflector.ts";
 import { MeshError } from "../../../mesh/mesh-error.ts";
 import { digestContent, type TrustReadings } from "../../../mesh/policy/authentication/trust-readings.ts";
+import type { Timer } from "../../../mesh/runtime.ts";
 import { type Moment, momentOf } from "../../../net/moment.ts";
 import { rememberLast } from "../../../net/remember-last.ts";
+import { startWallTimer } from "../../../net/wall-timer.ts";
 import { type AdoptFilesDeps, adoptFiles, type ChangeOutcome, reportRefused } from "../adopt-files.ts";
 import type { LiveAuthority } from "../live-authority.ts";
 import {
@@ -86,6 +88,8 @@ class SecretFollower {
   #inForce: KubernetesObject;
   /** The content that was handled last, in force or refused: each is reported once. */
   #handled: string;
+  /** Until a content that was refused because it is not valid yet is looked at again. */
+  #early: Timer | undefined;
   #work: Promise<void> = Promise.resolve();
   readonly #confirmations: { readonly plugged: Confirmation; readonly own: Confirmation };
 
@@ -116,7 +120,11 @@ class SecretFollower {
   }
 
   start(): void {
-    this.#options.signal.addEventListener("abort", () => this.#authority.stop(), { once: true });
+    const stop = (): void => {
+      this.#authority.stop();
+      this.#early?.cancel();
+    };
+    this.#options.signal.addEventListener("abort", stop, { once: true });
     for (const { synced } of [this.#plugged, this.#selfSigned]) void synced.then(() => this.#check());
   }
 
@@ -150,8 +158,9 @@ class SecretFollower {
     const [plugged] = this.#plugged.objects.values();
     const [selfSigned] = this.#selfSigned.objects.values();
     const chosen = plugged ?? selfSigned;
+    const version = chosen === undefined ? LOST : versionOf(chosen);
+    if (version !== this.#handled) this.#early?.cancel();
     if (chosen === undefined) return await this.#replaceLost();
-    const version = versionOf(chosen);
     if (version === this.#handled) return;
     this.#handled = version;
     try {
@@ -160,11 +169,20 @@ class SecretFollower {
         if (outcome === "in_force") this.#inForce = chosen;
         this.#options.onChange?.(outcome);
       };
-      const outcome = await adoptFiles(this.#authority, readAuthoritySecret(chosen), { ...this.#options, onChange });
+      const onEarly = (validFromMs: number): void => {
+        this.#early = startWallTimer(this.#options.clock, validFromMs, () => this.#checkAgain());
+      };
+      const deps = { ...this.#options, onChange, onEarly };
+      const outcome = await adoptFiles(this.#authority, readAuthoritySecret(chosen), deps);
       if (outcome === "in_force") this.#inForce = chosen;
     } catch (caught) {
       reportRefused(this.#authority, caught, this.#options);
     }
+  }
+
+  #checkAgain(): void {
+    this.#handled = UNHANDLED;
+    this.#check();
   }
 
   /**
@@ -198,6 +216,7 @@ class SecretFollower {
 }
 
 const LOST = "lost";
+const UNHANDLED = "unhandled";
 const PLUGGED_IN_FIX =
   "its authority stays in force while control planes run, but none can start any more; restore the Secret";
 
