@@ -3,17 +3,12 @@
  * the tests left nothing behind. The last line contains only the totals.
  */
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { leftoversOf } from "../local/system/leftovers-fixture.ts";
 import { findGeneratedDrift } from "./generated-code.ts";
-
-interface Totals {
-  readonly passed: number;
-  readonly failed: number;
-  readonly skipped: number;
-}
+import { readTestReport, type Totals } from "./test-report.ts";
 
 interface Step {
   readonly name: string;
@@ -45,9 +40,12 @@ if (args.length > 0) {
 const LEDGER = "ENTENTE_CHECK_LEDGER";
 const scratch = mkdtempSync(join(tmpdir(), "entente-check-"));
 const ledger = join(scratch, "test-processes");
+/** Shown again at the end, where many lines of other tests do not hide them. */
+const failed: string[] = [];
 const results = STEPS.map(runStep);
 rmSync(scratch, { recursive: true, force: true });
 const totals = results.reduce(add, { passed: 0, failed: 0, skipped: 0 });
+for (const failure of failed) process.stdout.write(`failed: ${failure}\n`);
 const skipped = totals.skipped === 0 ? "" : `, ${totals.skipped} skipped`;
 process.stdout.write(`${totals.passed} passed, ${totals.failed} failed${skipped}\n`);
 process.exitCode = totals.failed === 0 ? 0 : 1;
@@ -76,27 +74,9 @@ function runTests(): Totals {
   const args = ["run", "--reporter=default", "--reporter=json", `--outputFile.json=${file}`];
   const env = { ...process.env, [LEDGER]: ledger };
   const { status } = spawnSync("vitest", args, { stdio: "inherit", env });
-  return readTotals(file, status);
-}
-
-/** Counts tests. A run that failed outside of any test (a file that cannot be loaded) counts as one failure. */
-function readTotals(file: string, status: number | null): Totals {
-  let report: Record<string, unknown> = {};
-  try {
-    report = JSON.parse(readFileSync(file, "utf8"));
-  } catch {
-    return { passed: 0, failed: 1, skipped: 0 };
-  }
-  const failed = numberOf(report["numFailedTests"]);
-  return {
-    passed: numberOf(report["numPassedTests"]),
-    failed: failed === 0 && status !== 0 ? 1 : failed,
-    skipped: numberOf(report["numPendingTests"]),
-  };
-}
-
-function numberOf(value: unknown): number {
-  return typeof value === "number" ? value : 0;
+  const { totals, failures } = readTestReport(existsSync(file) ? readFileSync(file, "utf8") : undefined, status);
+  failed.push(...failures);
+  return totals;
 }
 
 /**
