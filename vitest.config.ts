@@ -23,6 +23,8 @@ export default defineConfig({
     setupFiles: [fileURLToPath(new URL("scripts/note-test-process.ts", import.meta.url))],
     // A condition that is true in milliseconds may need seconds on a busy machine.
     expect: { poll: { interval: 20, timeout: 10_000 } },
+    // A message shows what was received, not only how much.
+    chaiConfig: { truncateThreshold: 1000 },
     testTimeout: 60_000,
     hookTimeout: 60_000,
     projects: [

@@ -20,10 +20,20 @@ describe("the report of the tests", () => {
     {
       name: "a failed test, without colours",
       json: reportOf(
-        { status: "failed", assertionResults: [passed, failed("\u001b[31mexpected 1\nto be 2\u001b[39m")] },
+        {
+          status: "failed",
+          assertionResults: [
+            passed,
+            failed("\u001b[31mexpected 1\nto be 2\u001b[39m\n at b.test.ts:1:2\n at /node_modules/vitest:3:4"),
+          ],
+        },
         [1, 1, 0],
       ),
-      ...{ status: 1, totals: [1, 1, 0], failures: ["a/b.test.ts > part bad\n    expected 1\n    to be 2"] },
+      ...{
+        status: 1,
+        totals: [1, 1, 0],
+        failures: ["a/b.test.ts > part bad\n    expected 1\n    to be 2\n     at b.test.ts:1:2"],
+      },
     },
     {
       name: "a file that cannot be loaded",

@@ -32,6 +32,8 @@ const SCHEMA = z.object({
 });
 
 const REASON_CHARACTERS = 1500;
+/** A line of a stack trace. */
+const IS_CALL = /^\s+at /;
 
 /**
  * Reads Vitest's report. A run that failed outside of any test (a file that cannot be loaded, a report that was not
@@ -62,7 +64,8 @@ function findFailures(file: z.infer<typeof SCHEMA>["testResults"][number]): read
 }
 
 function format(name: string, message: string): string {
-  const reason = stripVTControlCharacters(message).trim();
+  const lines = stripVTControlCharacters(message).trim().split("\n");
+  const reason = lines.filter((line) => !(IS_CALL.test(line) && line.includes("node_modules"))).join("\n");
   const shown = reason.length > REASON_CHARACTERS ? `${reason.slice(0, REASON_CHARACTERS)} …` : reason;
   return [name, ...shown.split("\n")].join("\n    ");
 }
