@@ -133,6 +133,7 @@ export class RotatingCluster {
   /** The phases that the Secret has been in. */
   readonly phases: string[] = ["steady"];
   #request: ControlState["rotation"];
+  #revocations: ControlState["revocations"] = [];
   #read: { readonly version: string | undefined; readonly state: RotationState } | undefined;
   readonly #listeners = new Set<() => void>();
   readonly #cleanup: Cleanup;
@@ -143,7 +144,7 @@ export class RotatingCluster {
   }
 
   readonly control = {
-    current: (): ControlState => ({ revocations: [], rotation: this.#request }),
+    current: (): ControlState => ({ revocations: this.#revocations, rotation: this.#request }),
     subscribe: (listener: () => void) => {
       this.#listeners.add(listener);
       return () => this.#listeners.delete(listener);
@@ -178,6 +179,13 @@ export class RotatingCluster {
 
   ask(requestId: string, kind: "rotate" | "roll_back" = "rotate"): void {
     this.#request = { kind, requestId, requestedAt: new Date(this.clock.now()).toISOString() };
+    for (const listener of this.#listeners) listener();
+  }
+
+  /** A certificate, by its serial number. */
+  revoke(serialNumber: string): void {
+    const revokedAt = new Date(this.clock.now()).toISOString();
+    this.#revocations = [...this.#revocations, { what: { kind: "serial", serialNumber }, revokedAt }];
     for (const listener of this.#listeners) listener();
   }
 

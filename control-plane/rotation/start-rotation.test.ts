@@ -1,9 +1,11 @@
+import { X509Certificate } from "node:crypto";
 import { afterEach, describe, expect, it } from "vitest";
 import { textsOf } from "../../ca-agent/authority/authority-fixture.ts";
 import { fingerprintOf } from "../../ca-agent/rotation/rotation-state.ts";
 import { KINDS } from "../../kubernetes/kinds.ts";
 import { KubernetesApiError } from "../../kubernetes/kubernetes-api-error.ts";
 import { mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
+import { normalizeSerialNumber } from "../../mesh/identity/serial-number.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
 import { LEAF_MS, NAMESPACE, RotatingCluster, type RotatingReplica, SETTLE_MS } from "./rotating-cluster-fixture.ts";
 
@@ -179,6 +181,26 @@ describe("an operator's authority that is plugged in during a rotation", () => {
       expect([...cluster.faults]).toEqual([]);
     },
   );
+});
+
+describe("a new root that an operator revokes", () => {
+  it.each(["published", "signing"] as const)("in the phase %s is given up: no peer would accept it", async (phase) => {
+    const { cluster, first, second } = await startTwo();
+    const before = fingerprintOf(first.authority.signingRoot());
+    cluster.ask("first");
+    await cluster.until(phase);
+    const roots = first.authority.roots();
+    const added = roots.find((root) => fingerprintOf(root) !== before) ?? "";
+    cluster.revoke(normalizeSerialNumber(new X509Certificate(added).serialNumber));
+    await cluster.until("steady");
+    await cluster.pass(3000);
+    expect(cluster.phases.includes("signing")).toBe(phase === "signing");
+    expect([...cluster.faults]).toEqual([]);
+    for (const { authority, rotation } of [first, second]) {
+      expect(authority.roots().map(fingerprintOf)).toEqual([before]);
+      expect(rotation.status()).toMatchObject({ phase: "steady", rolledBack: "the new root is revoked" });
+    }
+  });
 });
 
 describe("a control plane that is paused", () => {

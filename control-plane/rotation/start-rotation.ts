@@ -8,6 +8,7 @@ import { describeRotation } from "../../ca-agent/rotation/describe-rotation.ts";
 import { PhaseClock } from "../../ca-agent/rotation/phase-clock.ts";
 import { planRotation } from "../../ca-agent/rotation/plan-rotation.ts";
 import { combineReplicas, type Replica, type ReplicaReport } from "../../ca-agent/rotation/replica-report.ts";
+import { findRevokedRoot } from "../../ca-agent/rotation/revoked-root.ts";
 import { RotationDriver } from "../../ca-agent/rotation/rotation-driver.ts";
 import { createRotationLimits, type RotationLimits } from "../../ca-agent/rotation/rotation-limits.ts";
 import { fingerprintOf, type RotationEvidence, type RotationState } from "../../ca-agent/rotation/rotation-state.ts";
@@ -132,7 +133,7 @@ class RotationPart {
     this.#driver = new RotationDriver({
       ...options,
       ...{ store, limits, randomBytes, metrics, checkMs: this.#checkMs, phases: this.#phases },
-      check: (state) => findRootFault(state, { ...options, randomBytes }),
+      check: (state) => this.#check(state),
       gather: (state) => this.#gather(state),
     });
     const stopFollowing = options.control.subscribe(() => this.#driver.wake());
@@ -220,6 +221,12 @@ class RotationPart {
     const phaseMs = this.#phases.phaseMs(state);
     const plan = planRotation(state, evidence, { nowMs: clock.now(), phaseMs, limits });
     return describeRotation(state, plan, this.#driver.failure);
+  }
+
+  async #check(state: RotationState): Promise<string | undefined> {
+    const { control, clock } = this.#options;
+    const revoked = findRevokedRoot(state, control.current().revocations, clock.now());
+    return revoked ?? (await findRootFault(state, { ...this.#options, randomBytes }));
   }
 
   #gather(state: RotationState): Omit<RotationEvidence, "fault"> {
