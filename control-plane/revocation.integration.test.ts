@@ -168,6 +168,9 @@ describe("an operator's revocation list", () => {
     mesh.write("ca-crl.pem", listOf(signer, leaf) + listOf(root, signer.certificate.serialNumber));
     await other?.closed;
     expect(await outcome(kept.workload.stream(plane.address, kept.pair))).toContain("is revoked");
+    const page = await ask(plane.metricsPort, { path: "/debug/ca" });
+    const [signing, above] = [signer, root].map(({ certificate }) => normalizeSerialNumber(certificate.serialNumber));
+    expect(JSON.parse(page.body).signer).toEqual({ serialNumbers: [signing, above], revoked: signing });
 
     mesh.write("ca-crl.pem", listOf(mintRoot(), leaf));
     await plane.log.seen("the revocation lists are refused; the last ones stay in force");

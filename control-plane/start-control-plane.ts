@@ -1,8 +1,8 @@
 import { Registry } from "prom-client";
-import { type AuthorityStatus, describeRoots } from "../ca-agent/authority/authority-status.ts";
+import { type AuthorityStatus, describeRoots, describeSigner } from "../ca-agent/authority/authority-status.ts";
 import { registerIssuingService } from "../ca-agent/issuing-service.ts";
 import { formatSourceStatus, type SourceStatus } from "../discovery/config-source.ts";
-import { startDiscovery, type TrustSource } from "../discovery/discovery-service.ts";
+import { startDiscovery } from "../discovery/discovery-service.ts";
 import { startAnalysisReport } from "../discovery/report-analysis.ts";
 import type { ProxyStatus } from "../discovery/streams/stream-status.ts";
 import type { Clock, Logger, Random } from "../mesh/runtime.ts";
@@ -12,7 +12,7 @@ import { startFederation } from "./federation/start-federation.ts";
 import { createIssuing } from "./identity/create-issuing.ts";
 import { createTagLookup } from "./identity/known-pods.ts";
 import { describeRefusals, type Identity, type IdentityOptions, startIdentity } from "./identity/start-identity.ts";
-import { startRevocations } from "./identity/start-revocations.ts";
+import { type RevocationParts, startRevocations } from "./identity/start-revocations.ts";
 import { type Rotation, type RotationTuning, startRotation } from "./rotation/start-rotation.ts";
 import { createControlPlaneMetrics, createReportMetrics } from "./serving/control-plane-metrics.ts";
 import { type ControlPlaneServer, startControlPlaneServer } from "./serving/control-plane-server.ts";
@@ -191,7 +191,7 @@ async function startParts(options: ControlPlaneOptions, deps: PartsDeps): Promis
     cluster:
       options.identity.kind === "kubernetes" ? { ...options.identity, namespace: initial.rootNamespace } : undefined,
   });
-  state.authority = () => describeAuthority(trust, identity, rotation);
+  state.authority = () => describeAuthority({ ...identity, rotation, revocations });
   const memory = startMemoryRelease({ clock, log, countConnections: countLoad(server) });
   state.readiness = () => readinessOf(source.status());
   registerSourceAge(registry, source, clock);
@@ -207,17 +207,19 @@ async function startParts(options: ControlPlaneOptions, deps: PartsDeps): Promis
   };
 }
 
-function describeAuthority(trust: TrustSource, identity: Identity, rotation: Rotation): AuthorityStatus {
-  const { revocations } = trust.current();
+interface DescribedAuthority extends Pick<Identity, "authority" | "control" | "lists"> {
+  readonly rotation: Rotation;
+  readonly revocations: Pick<RevocationParts, "current" | "index">;
+}
+
+function describeAuthority({ rotation, revocations, ...identity }: DescribedAuthority): AuthorityStatus {
   const { authority } = identity;
+  const { certificates, identities, pods } = revocations.current();
   return {
     roots: describeRoots(authority.roots(), authority.signingRoot()),
+    signer: describeSigner(authority.signingPath(), revocations.index()),
     rotation: rotation.status() ?? null,
-    revoked: {
-      certificates: revocations?.certificates.length ?? 0,
-      identities: revocations?.identities.length ?? 0,
-      pods: revocations?.pods?.length ?? 0,
-    },
+    revoked: { certificates: certificates.length, identities: identities.length, pods: pods?.length ?? 0 },
     refused: describeRefusals(identity),
   };
 }

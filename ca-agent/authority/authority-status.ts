@@ -1,10 +1,13 @@
 import { X509Certificate } from "node:crypto";
 import { normalizeSerialNumber } from "../../mesh/identity/serial-number.ts";
+import type { RevocationIndex } from "../../mesh/policy/authentication/revocations.ts";
 
 /** A certificate authority as operators see it, at one control plane. It contains no key. */
 export interface AuthorityStatus {
   /** The trusted roots, in the order of the trust bundle. */
   readonly roots: readonly RootStatus[];
+  /** Absent: the control plane is of an earlier version. */
+  readonly signer?: SignerStatus | undefined;
   /** `null`: the control planes do not rotate this root. It is the operator's own, and replaced by the operator. */
   readonly rotation: RotationStatus | null;
   /** How many of each this control plane distributes as revoked. */
@@ -33,6 +36,14 @@ export interface RootStatus {
   readonly isSigning: boolean;
 }
 
+/** The certificates that every new certificate depends on. */
+export interface SignerStatus {
+  /** From the one that signs to its root, as `RootStatus.serialNumber`. */
+  readonly serialNumbers: readonly string[];
+  /** The first of them that is revoked. `null`: none is. */
+  readonly revoked: string | null;
+}
+
 /** The rotation of a self-signed root. */
 export interface RotationStatus {
   /**
@@ -59,6 +70,15 @@ export interface RotationStatus {
    * leads. Absent: the control plane is of an earlier version.
    */
   readonly fault?: string | null | undefined;
+}
+
+/** @param path from the certificate that signs to its root. */
+export function describeSigner(path: readonly X509Certificate[], revocations: RevocationIndex): SignerStatus {
+  const revoked = revocations.find(path);
+  return {
+    serialNumbers: path.map(({ serialNumber }) => normalizeSerialNumber(serialNumber)),
+    revoked: revoked?.kind === "certificate" ? revoked.serialNumber : null,
+  };
 }
 
 /** @param roots PEM, one certificate each. @param signingRoot the one of them that signs, PEM. */

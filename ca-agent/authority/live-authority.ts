@@ -1,3 +1,4 @@
+import type { X509Certificate } from "node:crypto";
 import type { Clock, Logger, Timer } from "../../mesh/runtime.ts";
 import type { RandomBytes } from "../x509/certificate.ts";
 import { parseCertificateRequest } from "../x509/certificate-request.ts";
@@ -9,6 +10,8 @@ import type { SigningMaterial } from "./signing-material.ts";
 export interface LiveAuthority extends Authority {
   /** Replaces what it signs with, or says why not. Connections and certificates stay valid either way. */
   adopt(material: SigningMaterial): Adoption;
+  /** From the certificate that signs to its root, both included. */
+  signingPath(): readonly X509Certificate[];
   /** The revision of the stored rotation that is completely in force; 0: of none. */
   revision(): number;
   /**
@@ -77,6 +80,8 @@ class ReplaceableAuthority implements LiveAuthority {
   roots: Authority["roots"] = () => this.#inForce.roots;
 
   signingRoot: Authority["signingRoot"] = () => this.#inForce.signer.root.toString();
+
+  signingPath: LiveAuthority["signingPath"] = () => this.#inForce.signer.path;
 
   subscribe: Authority["subscribe"] = (listener) => {
     this.#listeners.add(listener);

@@ -27,6 +27,8 @@ export interface SigningMaterial {
   readonly roots: readonly string[];
   /** Whether they are listed; if not, the signing certificate is the only one. */
   readonly hasBundle: boolean;
+  /** From the signing certificate to its root, both included. */
+  readonly path: readonly X509Certificate[];
   /** The one of them to which the signing certificate leads. */
   readonly root: X509Certificate;
   /** The earliest expiry of the certificates from the signer to its root. */
@@ -65,6 +67,7 @@ export function parseSigningMaterial(files: AuthorityFiles, nowMs: number): Sign
     intermediates: [...path, ...crossSigned].map(formatCertificate),
     roots: roots.map(formatCertificate),
     hasBundle: files.rootsPem !== undefined,
+    path: verdict.path,
     root,
     notAfterMs: verdict.notAfterMs,
     rootNotAfterMs: root.validToDate.getTime(),

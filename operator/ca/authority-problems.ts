@@ -21,6 +21,7 @@ export function findAuthorityProblems(facts: AuthorityFacts): readonly string[] 
   return [
     ...findUnread(facts),
     ...findRefusals(facts),
+    ...findRevokedSigners(facts),
     ...findRotationFaults(facts),
     ...findDifferences(facts),
     ...findTrustProblems(facts),
@@ -44,6 +45,19 @@ export function findRefusals({ replicas }: Pick<AuthorityFacts, "replicas">): re
   );
   return [...Map.groupBy(refused, ({ reason }) => reason)].map(
     ([reason, same]) => `${same.map(({ pod }) => pod).join(", ")} ${reason}`,
+  );
+}
+
+/** By a ca-crl.pem, or an edit of what is stored: `entente ca revoke` refuses it. Each once, with all that sign by it. */
+function findRevokedSigners({ replicas }: AuthorityFacts): readonly string[] {
+  const signers = replicas.flatMap(({ pod, authority }) => {
+    const revoked = authority.kind === "read" ? authority.signer?.revoked : undefined;
+    return typeof revoked === "string" ? [{ pod, revoked }] : [];
+  });
+  return [...Map.groupBy(signers, ({ revoked }) => revoked)].map(
+    ([revoked, same]) =>
+      `${same.map(({ pod }) => pod).join(", ")} signs by the certificate ${revoked}, which is revoked: no proxy accepts what it ` +
+      `issues. Lift it (entente ca unrevoke --serial ${revoked}, or a newer list in ca-crl.pem), or replace the authority`,
   );
 }
 

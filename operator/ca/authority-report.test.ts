@@ -157,6 +157,15 @@ describe("what needs attention", () => {
     expect(report(replicas).problems).toEqual([expect.stringContaining(problem)]);
   });
 
+  it("is an authority that is revoked, once for all control planes that sign by it", () => {
+    const revoked = authority({ signer: { serialNumbers: ["C1", "A0"], revoked: "C1" } });
+    expect(report([replica("istiod-a", revoked), replica("istiod-b", revoked)]).problems).toEqual([
+      expect.stringMatching(
+        /^istiod-a\.istio-system, istiod-b\.istio-system signs by the certificate C1, .*unrevoke --serial C1/,
+      ),
+    ]);
+  });
+
   it("is said if a control plane does not distribute what is revoked", () => {
     const what = { kind: "serial", serialNumber: "AA" } as const;
     const control = { ...EMPTY_CONTROL_STATE, revocations: [{ what, revokedAt: at(-1) }] };

@@ -124,6 +124,18 @@ describe("what a revocation does", () => {
     });
   });
 
+  it("to an authority between the root and the mesh's certificates is refused, with what helps", () => {
+    const signer = { serialNumbers: ["C1", "C2", "A0"], revoked: null };
+    const replicas = [replica("istiod-1", authority({ signer }), [])];
+    for (const serialNumber of ["C1", "C2"]) {
+      expect(foresee({ kind: "serial", serialNumber }, replicas)).toMatchObject({
+        kind: "refused",
+        reason: expect.stringMatching(/issues the mesh's certificates: .* Replace it first, in ca-cert\.pem/),
+      });
+    }
+    expect(foresee({ kind: "serial", serialNumber: "C3" }, replicas).kind).toBe("effective");
+  });
+
   it("to a root that is about to leave is not refused: its workloads get certificates of the other one", () => {
     const replicas = [replica("istiod-1", rotating("signing"), [])];
     expect(foresee({ kind: "serial", serialNumber: "A0" }, replicas).kind).toBe("effective");

@@ -101,6 +101,12 @@ function findRefusal({ target, replicas, rootNamespace }: RevocationQuestion): s
       "Replace it instead: entente ca rotate-root, or for an operator's own root edit root-cert.pem"
     );
   }
+  if (isSigner(target, replicas)) {
+    return (
+      `${describeTarget(target)} is an authority that issues the mesh's certificates: all connections would end, and none would ` +
+      "begin. Replace it first, in ca-cert.pem, ca-key.pem and cert-chain.pem, and revoke it when what it has issued has expired"
+    );
+  }
   const isItsIdentity = target.kind === "identity" && isControlPlane(target.identity, rootNamespace);
   const isItsPod = target.kind === "pod" && replicas.some(({ pod }) => pod === `${target.name}.${target.namespace}`);
   if (!isItsIdentity && !isItsPod) return undefined;
@@ -114,6 +120,13 @@ function isSigningRoot(target: RevocationTarget, replicas: readonly AuthorityRep
   if (target.kind !== "serial") return false;
   const signing = readAuthorities(replicas).flatMap(({ roots }) => roots.filter(({ isSigning }) => isSigning));
   return signing.some(({ serialNumber = "" }) => isSameNumber(serialNumber, target.serialNumber));
+}
+
+/** An intermediate one: the root is not in the cluster. */
+function isSigner(target: RevocationTarget, replicas: readonly AuthorityReplica[]): boolean {
+  if (target.kind !== "serial") return false;
+  const serialNumbers = readAuthorities(replicas).flatMap(({ signer }) => signer?.serialNumbers ?? []);
+  return serialNumbers.some((one) => isSameNumber(one, target.serialNumber));
 }
 
 /** `istiod`, or that of a revision. */
