@@ -1,10 +1,8 @@
 import { once } from "node:events";
 import type { ClientHttp2Session, ClientHttp2Stream } from "node:http2";
-import { create, toBinary } from "@bufbuild/protobuf";
 import { Code } from "@connectrpc/connect";
 import { afterEach, beforeEach, expect, it, vi } from "vitest";
-import { messageFromSubscription } from "../../mesh/api/convert-subscription.ts";
-import { DiscoverRequestSchema, DiscoveryService } from "../../mesh/api/gen/discovery_pb.ts";
+import { DiscoveryService } from "../../mesh/api/gen/discovery_pb.ts";
 import { systemClock } from "../../mesh/runtime.ts";
 import { createLogLimiter } from "../../net/log-limiter.ts";
 import {
@@ -13,6 +11,7 @@ import {
   registerTestDiscovery,
   startControlPlaneFixture,
 } from "./control-plane-fixture.ts";
+import { DISCOVER_HEADERS, openDiscoverStream, outcomeOf } from "./discover-stream-fixture.ts";
 
 /** What one pod may use of the control plane: the others are served, whatever it does. */
 let plane: ControlPlaneFixture;
@@ -39,13 +38,6 @@ afterEach(async () => {
   await plane.stop();
 });
 
-const DISCOVER_HEADERS = {
-  ":method": "POST",
-  ":path": `/${DiscoveryService.typeName}/Discover`,
-  "content-type": "application/grpc",
-  te: "trailers",
-};
-
 async function dial(localAddress: string): Promise<ClientHttp2Session> {
   const session = plane.dialHttp2({ ...(await plane.workload()), localAddress });
   sessions.push(session);
@@ -61,31 +53,9 @@ async function connected(session: ClientHttp2Session): Promise<void> {
   await Promise.race([once(session, "remoteSettings"), ended]);
 }
 
-/** The encoded first request of a stream, which asks what an address outside the mesh is. */
-function questionOf(ip: string): Buffer {
-  const workload = { namespace: "ns1", name: "hello-1" };
-  const resource = { kind: "destination", target: { kind: "address", ip, port: 80 } } as const;
-  const subscribe = [messageFromSubscription({ id: 1, resource, knownDigest: new Uint8Array() })];
-  const request = create(DiscoverRequestSchema, { proxy: { workload, version: "test" }, subscribe });
-  const message = toBinary(DiscoverRequestSchema, request);
-  return Buffer.concat([Buffer.from([0, 0, 0, 0, message.length]), message]);
-}
-
+/** Asks what an address outside of the mesh is. */
 function watch(session: ClientHttp2Session, ip = "192.0.2.1"): ClientHttp2Stream {
-  const stream = session.request(DISCOVER_HEADERS).on("error", () => undefined);
-  stream.write(questionOf(ip));
-  return stream;
-}
-
-/** The status of a call that has ended, or "open" once it has a response. */
-async function outcomeOf(stream: ClientHttp2Stream): Promise<string> {
-  return await new Promise((resolve) => {
-    stream.once("data", () => resolve("open"));
-    stream.once("response", (headers) => {
-      if (headers["grpc-status"] !== undefined) resolve(String(headers["grpc-status"]));
-    });
-    stream.once("close", () => resolve("closed"));
-  });
+  return openDiscoverStream(session, { kind: "destination", target: { kind: "address", ip, port: 80 } });
 }
 
 function faultLines(): readonly string[] {
