@@ -1,8 +1,8 @@
 import { X509Certificate } from "node:crypto";
+import { splitCertificates } from "../../mesh/identity/pem-certificates.ts";
 import { MeshError } from "../../mesh/mesh-error.ts";
 import type { Logger } from "../../mesh/runtime.ts";
 import { CaError } from "../ca-error.ts";
-import { splitCertificates } from "../x509/pem.ts";
 import type { AuthorityFiles } from "./authority-files.ts";
 import type { LiveAuthority } from "./live-authority.ts";
 import { describeMaterial, parseTrustedMaterial, type TrustedMaterialDeps } from "./trusted-material.ts";

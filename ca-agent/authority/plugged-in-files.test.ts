@@ -172,6 +172,11 @@ describe("plugged-in files are refused", () => {
       expected: "whose dates cannot be read",
     },
     {
+      name: "with a bundle of roots that is half written",
+      changes: { "root-cert.pem": root.pem + foreign.pem.slice(0, 200) },
+      expected: "root-cert.pem contains an unreadable certificate",
+    },
+    {
       name: "when the signer has expired",
       changes: signWith(mintRoot({ commonName: "old", issuer: root, notAfter: new Date("2021-01-01") })),
       expected: "has expired",

@@ -1,12 +1,12 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { hasReadableDates } from "../../mesh/identity/certificate-faults.ts";
+import { splitWholeCertificates } from "../../mesh/identity/pem-certificates.ts";
 import { verifyChain } from "../../mesh/identity/verify-chain.ts";
 import { EXTENSION_OID, readExtensions } from "../../mesh/identity/x509-extensions.ts";
 import { MeshError } from "../../mesh/mesh-error.ts";
 import { CaError } from "../ca-error.ts";
 import { readOctetString } from "../x509/der-values.ts";
 import { findCrossSigned } from "../x509/find-cross-signed.ts";
-import { splitCertificates } from "../x509/pem.ts";
 import { findKeyFault, formatPublicKey, keyIdentifier } from "../x509/public-key.ts";
 import { readSubjectName } from "../x509/subject-name.ts";
 import type { AuthorityFiles, RotationMark } from "./authority-files.ts";
@@ -124,9 +124,10 @@ function parseRoots(files: AuthorityFiles, certificate: X509Certificate): readon
 
 function parseCertificates(pem: string, path: string): readonly X509Certificate[] {
   try {
-    return splitCertificates(pem).map((block) => new X509Certificate(block));
+    return splitWholeCertificates(pem).map((block) => new X509Certificate(block));
   } catch (caught) {
-    throw new CaError("authority_files", `${path} contains an unreadable certificate`, { cause: caught });
+    const message = caught instanceof Error ? caught.message : String(caught);
+    throw new CaError("authority_files", `${path} contains an unreadable certificate (${message})`, { cause: caught });
   }
 }
 

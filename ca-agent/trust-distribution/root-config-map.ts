@@ -1,6 +1,6 @@
 import { apiVersionOf, KINDS } from "../../kubernetes/kinds.ts";
 import type { KubernetesObject } from "../../kubernetes/kubernetes-api.ts";
-import { splitCertificates } from "../x509/pem.ts";
+import { splitCertificates } from "../../mesh/identity/pem-certificates.ts";
 
 /** The ConfigMap from which pods mount the roots, in every namespace. */
 export const ROOT_CONFIG_MAP = "istio-ca-root-cert";

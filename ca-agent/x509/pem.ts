@@ -23,12 +23,6 @@ export function formatPem(label: string, der: Uint8Array): string {
   return `-----BEGIN ${label}-----\n${lines.join("\n")}\n-----END ${label}-----\n`;
 }
 
-/** All certificates of a text, one PEM each; text between them is ignored, as in OpenSSL. */
-export function splitCertificates(text: string): readonly string[] {
-  const blocks = text.match(/-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g) ?? [];
-  return blocks.map((block) => `${block}\n`);
-}
-
 /**
  * All certificate revocation lists of a text, in DER. Throws an Error for a text that has a beginning without an end, or
  * anything but lists in it.

@@ -1,6 +1,6 @@
 import { X509Certificate } from "node:crypto";
-import { splitCertificates } from "../../ca-agent/x509/pem.ts";
 import { findIssuerFault } from "../../mesh/identity/certificate-faults.ts";
+import { splitCertificates } from "../../mesh/identity/pem-certificates.ts";
 
 /** Of one source. Trust domains have one or two; each root costs every proxy memory. */
 const MAX_ROOTS = 16;

@@ -1,9 +1,9 @@
 import { afterEach, expect, it } from "vitest";
 import { type MintedAuthority, textsOf } from "../../ca-agent/authority/authority-fixture.ts";
 import { ROOT_CONFIG_MAP, readPublishedRoots } from "../../ca-agent/trust-distribution/root-config-map.ts";
-import { splitCertificates } from "../../ca-agent/x509/pem.ts";
 import { KINDS } from "../../kubernetes/kinds.ts";
 import { mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
+import { splitCertificates } from "../../mesh/identity/pem-certificates.ts";
 import { verifyPeer } from "../../mesh/policy/authentication/verify-peer.ts";
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import type { Clock } from "../../mesh/runtime.ts";

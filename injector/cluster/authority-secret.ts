@@ -1,8 +1,8 @@
-import { splitCertificates } from "../../ca-agent/x509/pem.ts";
 import { createNamed } from "../../kubernetes/create-named.ts";
 import { KINDS } from "../../kubernetes/kinds.ts";
 import type { KubernetesApi, KubernetesObject } from "../../kubernetes/kubernetes-api.ts";
 import { KubernetesApiError } from "../../kubernetes/kubernetes-api-error.ts";
+import { splitCertificates } from "../../mesh/identity/pem-certificates.ts";
 import type { Clock, Logger } from "../../mesh/runtime.ts";
 import { InjectorError } from "../injector-error.ts";
 import { createWebhookAuthority, findAuthorityFault, isUnexpired, type WebhookAuthority } from "./webhook-authority.ts";

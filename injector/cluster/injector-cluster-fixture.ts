@@ -1,12 +1,12 @@
 /** For tests: a cluster with the namespaces and webhook configurations of an installation, and its API without a network. */
 import { randomBytes, X509Certificate } from "node:crypto";
-import { splitCertificates } from "../../ca-agent/x509/pem.ts";
 import { KINDS } from "../../kubernetes/kinds.ts";
 import type { ApiKind, KubernetesObject, ObjectName } from "../../kubernetes/kubernetes-api.ts";
 import { KubernetesApiError } from "../../kubernetes/kubernetes-api-error.ts";
 import { InProcessApi } from "../../kubernetes/test-server/in-process-api.ts";
 import { TestCluster } from "../../kubernetes/test-server/test-cluster.ts";
 import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
+import { splitCertificates } from "../../mesh/identity/pem-certificates.ts";
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import type { Clock } from "../../mesh/runtime.ts";
 import type { ServingPair } from "../serving/serving-certificate.ts";

@@ -1,7 +1,7 @@
 import { X509Certificate } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import { splitCertificates } from "../../ca-agent/x509/pem.ts";
 import { KINDS } from "../../kubernetes/kinds.ts";
+import { splitCertificates } from "../../mesh/identity/pem-certificates.ts";
 import { DAY_MS, InjectorCluster, isAccepted, Replica, refused, SECRET } from "./injector-cluster-fixture.ts";
 
 function createCluster(): InjectorCluster {

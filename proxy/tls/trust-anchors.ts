@@ -1,5 +1,6 @@
 import { hash, X509Certificate } from "node:crypto";
 import { hasReadableDates } from "../../mesh/identity/certificate-faults.ts";
+import { splitWholeCertificates } from "../../mesh/identity/pem-certificates.ts";
 import { type FederatedRoots, federateRoots, type PeerTrust } from "../../mesh/policy/authentication/peer-trust.ts";
 import { indexRevocations } from "../../mesh/policy/authentication/revocations.ts";
 import type { FederatedDomain, TrustBundle } from "../../mesh/policy/types.ts";
@@ -11,16 +12,15 @@ export interface TrustAnchors extends PeerTrust {
   readonly signingRoot?: X509Certificate;
 }
 
-const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----/g;
 /** Far more than any chain or bundle has; bounds the work that a bad file or response can cause. */
 const MAX_CERTIFICATES = 256;
 
 /**
  * Parses every certificate of a PEM text; comments between them are skipped. A text without any certificate is an
- * error.
+ * error, and so is one with a certificate that is not complete.
  */
 export function parseCertificates(pem: string, what: string): readonly X509Certificate[] {
-  const blocks = pem.match(PEM_CERTIFICATE) ?? [];
+  const blocks = splitBlocks(pem, what);
   if (blocks.length === 0) throw new WorkloadTlsError("certificate_pem", `${what} holds no PEM certificate`);
   if (blocks.length > MAX_CERTIFICATES) {
     throw new WorkloadTlsError(
@@ -29,6 +29,15 @@ export function parseCertificates(pem: string, what: string): readonly X509Certi
     );
   }
   return blocks.map((block) => parseCertificate(block, what));
+}
+
+function splitBlocks(pem: string, what: string): readonly string[] {
+  try {
+    return splitWholeCertificates(pem);
+  } catch (cause) {
+    const message = cause instanceof Error ? cause.message : String(cause);
+    throw new WorkloadTlsError("certificate_pem", `${what} cannot be read: ${message}`, { cause });
+  }
 }
 
 function parseCertificate(block: string, what: string): X509Certificate {

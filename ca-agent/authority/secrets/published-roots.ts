@@ -1,7 +1,7 @@
+import { splitCertificates } from "../../../mesh/identity/pem-certificates.ts";
 import { CaError } from "../../ca-error.ts";
 import { fingerprintOf } from "../../rotation/rotation-state.ts";
 import { ROOT_CONFIG_MAP } from "../../trust-distribution/root-config-map.ts";
-import { splitCertificates } from "../../x509/pem.ts";
 import type { RotationMark } from "../authority-files.ts";
 import { rootKey } from "../decide-adoption.ts";
 

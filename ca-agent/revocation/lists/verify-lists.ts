@@ -1,6 +1,7 @@
 import { hash, verify, X509Certificate } from "node:crypto";
 import { findIssuerFault } from "../../../mesh/identity/certificate-faults.ts";
 import { readKeyUsage } from "../../../mesh/identity/key-usage.ts";
+import { splitCertificates } from "../../../mesh/identity/pem-certificates.ts";
 import {
   MAX_LISTED_CERTIFICATES,
   type RevocationList,
@@ -9,7 +10,7 @@ import {
 import { readExtensions } from "../../../mesh/identity/x509-extensions.ts";
 import { MeshError } from "../../../mesh/mesh-error.ts";
 import { CaError } from "../../ca-error.ts";
-import { parseRevocationLists, splitCertificates } from "../../x509/pem.ts";
+import { parseRevocationLists } from "../../x509/pem.ts";
 import { formatPublicKey } from "../../x509/public-key.ts";
 import { readSubjectName } from "../../x509/subject-name.ts";
 

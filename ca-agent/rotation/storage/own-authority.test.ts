@@ -73,6 +73,11 @@ describe("what is not one state of a rotation is refused", () => {
   it.each([
     { name: "an emptied bundle", texts: { ...published, "root-cert.pem": "" }, reason: "root-cert.pem is missing" },
     {
+      name: "a bundle that is half written",
+      texts: { ...published, "root-cert.pem": `${published["root-cert.pem"]}${foreign.pem.slice(0, 200)}` },
+      reason: "root-cert.pem cannot be read: there is a certificate that is incomplete",
+    },
+    {
       name: "a bundle without the next root",
       texts: { ...published, "root-cert.pem": OLD.certificatePem },
       reason: "root-cert.pem does not contain",

@@ -1,4 +1,5 @@
 import { createPrivateKey, X509Certificate } from "node:crypto";
+import { splitCertificates, splitWholeCertificates } from "../../../mesh/identity/pem-certificates.ts";
 import { MeshError } from "../../../mesh/mesh-error.ts";
 import {
   type AuthorityFiles,
@@ -10,7 +11,6 @@ import {
 import type { RootPair } from "../../authority/self-signed-root.ts";
 import { CaError } from "../../ca-error.ts";
 import { LaterVersionError } from "../../control/document-version.ts";
-import { splitCertificates } from "../../x509/pem.ts";
 import { fingerprintOf, leavesOf, type RotationState } from "../rotation-state.ts";
 import { NAMES, OWN_FILE_NAMES, ROTATION_FILE_NAMES } from "./own-file-names.ts";
 import { parseRotationRecord, type RotationRecord } from "./rotation-record.ts";
@@ -61,7 +61,7 @@ function parseUnrecorded(found: FileTexts): OwnAuthority {
   if (files === undefined) throw damaged(found, "it contains no authority");
   const [certificatePem] = splitCertificates(files.certificatePem);
   if (certificatePem === undefined || !isOwnRoot(certificatePem)) return { kind: "not_a_root" };
-  const roots = splitCertificates(files.rootsPem ?? certificatePem);
+  const roots = splitRoots(found, files.rootsPem ?? certificatePem);
   const current = { certificatePem, keyPem: files.keyPem };
   const others = without(roots, [certificatePem]);
   const base = { revision: 0, requestId: undefined, dropped: [] };
@@ -72,7 +72,7 @@ function parseRecorded(found: FileTexts, record: RotationRecord): RotationState 
   const { revision, requestId, dropped } = record;
   const base = { revision, requestId, dropped };
   const current = readPair(found, { ...ISTIO_FORM, fingerprint: record.current });
-  const roots = splitCertificates(read(found, ISTIO_FORM.roots));
+  const roots = splitRoots(found, read(found, ISTIO_FORM.roots));
   const trusted = (pem: string): string => requireTrusted(found, roots, fingerprintOf(pem));
   trusted(current.certificatePem);
   refuseStrays(found, record.kind);
@@ -144,6 +144,15 @@ function read(found: FileTexts, name: string): string {
   const text = found.texts.get(name);
   if (text === undefined || text.trim() === "") throw damaged(found, `${found.locate(name)} is missing or empty`);
   return text;
+}
+
+function splitRoots(found: FileTexts, text: string): readonly string[] {
+  try {
+    return splitWholeCertificates(text);
+  } catch (caught) {
+    const message = caught instanceof Error ? caught.message : String(caught);
+    throw damaged(found, `${found.locate(ISTIO_FORM.roots)} cannot be read: ${message}`, caught);
+  }
 }
 
 /** A file of another phase shows that two states were mixed. */

@@ -49,6 +49,22 @@ describe("createCertificateClient", () => {
     expect(controlPlaneRoots.map(String)).toEqual(plane.authority.roots());
   });
 
+  it.each([
+    {
+      name: "without a line break between its certificates",
+      format: (other: string, own: string) => other.trim() + own,
+    },
+    {
+      name: "with the line breaks of Windows",
+      format: (other: string, own: string) => (other + own).replaceAll("\n", "\r\n"),
+    },
+  ])("trusts all roots of a root file $name", async ({ format }) => {
+    const other = await openTestAuthority(join(plane.directory, "other"));
+    const pems = [...other.roots(), ...plane.authority.roots()];
+    await writeFile(plane.rootFile, format(other.roots().join(""), plane.authority.roots().join("")));
+    expect((await ask()).controlPlaneRoots.map(String)).toEqual(pems);
+  });
+
   it("reads the token again for every call", async () => {
     await ask();
     await writeFile(plane.tokenFile, "good-token-2");

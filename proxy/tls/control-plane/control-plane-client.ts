@@ -101,11 +101,14 @@ function certificateRefused(caught: unknown): WorkloadTlsError {
   });
 }
 
-/** The PEM authorities that verify the control plane. */
+/**
+ * The authorities that verify the control plane, PEM. Written again as they were read: OpenSSL stops reading a text at what it
+ * does not understand, such as two certificates without a line break between them, and trusts none of them, without an error.
+ */
 export async function readRootFile(path: string): Promise<string> {
   const pem = await readBounded(path, MAX_ROOTS_BYTES, "root_file");
-  parseCertificates(pem, `the root file ${path}`);
-  return pem;
+  const roots = parseCertificates(pem, `the root file ${path}`);
+  return roots.map((root) => root.toString()).join("");
 }
 
 async function readTokenFile(path: string): Promise<string> {
