@@ -53,6 +53,8 @@ export class ControlHomes {
       log,
       onWaiting: (reason: string) => void this.waiting.push(reason),
     };
+    // A control plane may be writing another one.
+    const stored = () => readdirSync(directory).filter((name) => !name.endsWith(".draft"));
     return {
       store: createFileControlStore(directory, shared),
       follow: () => followFileControl({ ...shared, signal: this.stop.signal }),
@@ -64,14 +66,11 @@ export class ControlHomes {
         const path = join(directory, `entente-ca.${this.#generation}.json`);
         writeFileSync(path, `{"revocations":${revocations}${fields.join("")}}`, { mode: 0o600 });
       },
-      content: () =>
-        JSON.stringify(readdirSync(directory).map((name) => [name, readFileSync(join(directory, name), "utf8")])),
+      content: () => JSON.stringify(stored().map((name) => [name, readFileSync(join(directory, name), "utf8")])),
       backUp: () => {
-        const files = readdirSync(directory).map((name) => [name, readFileSync(join(directory, name))] as const);
+        const files = stored().map((name) => [name, readFileSync(join(directory, name))] as const);
         return () => {
-          // A control plane may be writing another one.
-          const stored = readdirSync(directory).filter((name) => !name.endsWith(".draft"));
-          for (const name of stored) rmSync(join(directory, name));
+          for (const name of stored()) rmSync(join(directory, name));
           for (const [name, text] of files) writeFileSync(join(directory, name), text, { mode: 0o600 });
         };
       },

@@ -2,7 +2,7 @@ import type { SpiffeId } from "../../mesh/identity/spiffe-id.ts";
 
 /** What an operator asks of the certificate authority: one desired state, which every control plane follows. */
 export interface ControlState {
-  /** At most `MAX_REVOCATIONS`. Entries that have expired are without effect, and go with the next change. */
+  /** At most `MAX_REVOCATIONS`. Entries that have expired are without effect, and go within two hours. */
   readonly revocations: readonly Revocation[];
   /** The last request to replace the self-signed root. */
   readonly rotation: RotationRequest | undefined;

@@ -1,5 +1,5 @@
 import type { Clock, Random } from "../../mesh/runtime.ts";
-import { addRevocations } from "../revocation/revocation-entries.ts";
+import { addRevocations, dropExpired } from "../revocation/revocation-entries.ts";
 import type { ControlState } from "./control-state.ts";
 
 /** So many changes between a backup and what a control plane has in force are told from one that is not of the backup. */
@@ -67,7 +67,8 @@ export function isSameState(one: ControlState, other: ControlState): boolean {
  * what was lifted in the other. Of the requests to replace the root the one in force, or one that was asked for since.
  */
 export function uniteStates(stored: ControlState, inForce: ControlState, nowMs: number): ControlState {
-  return { ...addRevocations(inForce, stored.revocations, nowMs), rotation: laterRequest(stored, inForce) };
+  const united = dropExpired(addRevocations(inForce, stored.revocations, nowMs), nowMs);
+  return { ...united, rotation: laterRequest(stored, inForce) };
 }
 
 function laterRequest(stored: ControlState, inForce: ControlState): ControlState["rotation"] {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { parseSpiffeId } from "../../mesh/identity/spiffe-id.ts";
 import type { ControlState, Revocation, RevocationTarget } from "../control/control-state.ts";
-import { addRevocations, isInForce, keyOfTarget, liftRevocation } from "./revocation-entries.ts";
+import { addRevocations, dropExpired, isInForce, keyOfTarget, liftRevocation } from "./revocation-entries.ts";
 
 const NOW_MS = Date.parse("2030-01-01T00:00:00Z");
 const HOUR_MS = 3_600_000;
@@ -34,10 +34,10 @@ describe("an entry", () => {
 });
 
 describe("adding", () => {
-  it("keeps what is there, and drops what has expired", () => {
+  it("keeps what is there, also what has expired by the operator's clock", () => {
     const state = stateOf(entry(serial("A")), entry(serial("B"), until(NOW_MS - 2 * HOUR_MS)));
     const { revocations } = addRevocations(state, [entry({ kind: "identity", identity })], NOW_MS);
-    expect(revocations.map(({ what }) => keyOfTarget(what))).toEqual(["serial A", `identity ${identity}`]);
+    expect(revocations.map(({ what }) => keyOfTarget(what))).toEqual(["serial A", "serial B", `identity ${identity}`]);
   });
 
   it("changes nothing if it is revoked already", () => {
@@ -48,6 +48,15 @@ describe("adding", () => {
   it("renews what has expired", () => {
     const state = stateOf(entry(serial("A"), until(NOW_MS - 2 * HOUR_MS)));
     expect(addRevocations(state, [entry(serial("A"))], NOW_MS).revocations).toEqual([entry(serial("A"))]);
+  });
+});
+
+describe("dropping", () => {
+  it("leaves what is in force, and changes nothing where nothing has expired", () => {
+    const kept = stateOf(entry(serial("A")), entry(serial("B"), until(NOW_MS)));
+    const state = stateOf(...kept.revocations, entry(serial("C"), until(NOW_MS - 2 * HOUR_MS)));
+    expect(dropExpired(state, NOW_MS)).toEqual(kept);
+    expect(dropExpired(kept, NOW_MS)).toBe(kept);
   });
 });
 

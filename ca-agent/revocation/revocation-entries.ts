@@ -29,8 +29,8 @@ export function keyOfTarget(what: RevocationTarget): string {
 }
 
 /**
- * Adds revocations, and drops what has expired. What is revoked already stays as it is. The same object back: nothing is
- * new.
+ * Adds revocations. What is revoked already stays as it is. The same object back: nothing is new. It drops nothing: by the
+ * clock of an operator's machine, which may be days ahead, that would lift what is still needed.
  */
 export function addRevocations(state: ControlState, added: readonly Revocation[], nowMs: number): ControlState {
   const byKey = new Map(state.revocations.map((revocation) => [keyOfTarget(revocation.what), revocation]));
@@ -42,8 +42,13 @@ export function addRevocations(state: ControlState, added: readonly Revocation[]
     byKey.set(key, revocation);
     isChanged = true;
   }
-  const revocations = [...byKey.values()].filter((revocation) => isInForce(revocation, nowMs));
-  return isChanged || revocations.length < byKey.size ? { ...state, revocations } : state;
+  return isChanged ? { ...state, revocations: [...byKey.values()] } : state;
+}
+
+/** Drops what has expired. The same object back: nothing has. */
+export function dropExpired(state: ControlState, nowMs: number): ControlState {
+  const revocations = state.revocations.filter((revocation) => isInForce(revocation, nowMs));
+  return revocations.length < state.revocations.length ? { ...state, revocations } : state;
 }
 
 /**

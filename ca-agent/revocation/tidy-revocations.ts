@@ -4,7 +4,7 @@ import type { ControlState, Revocation } from "../control/control-state.ts";
 import type { ControlFollower, ControlStore } from "../control/control-store.ts";
 import { WriteBack } from "../control/write-back.ts";
 import { isSamePod, type PodName } from "./pod-name.ts";
-import { addRevocations } from "./revocation-entries.ts";
+import { addRevocations, dropExpired } from "./revocation-entries.ts";
 
 /** What a control plane knows of what is revoked. */
 export interface RevocationFacts {
@@ -23,7 +23,7 @@ export interface RevocationFacts {
 export function tidyRevocations(state: ControlState, facts: RevocationFacts): ControlState {
   const revocations = state.revocations.map((revocation) => withEnd(revocation, facts));
   const isSame = revocations.every((revocation, index) => revocation === state.revocations[index]);
-  return addRevocations(completePods(isSame ? state : { ...state, revocations }, facts), [], facts.nowMs);
+  return dropExpired(completePods(isSame ? state : { ...state, revocations }, facts), facts.nowMs);
 }
 
 function withEnd(revocation: Revocation, { nowMs, maxLifetimeMs, findPod }: RevocationFacts): Revocation {

@@ -60,6 +60,15 @@ describe("a control plane without Kubernetes", () => {
     });
   });
 
+  it("keeps what has expired by the clock of the command's machine, which may be days ahead", async () => {
+    const expiresAt = new Date(systemClock.now() - 3 * 3_600_000).toISOString();
+    const what = { kind: "serial", serialNumber: "A1" } as const;
+    const store = createFileControlStore(directory, { clock: systemClock, random: Math.random });
+    await store.update((state) => ({ ...state, revocations: [{ what, revokedAt: expiresAt, expiresAt }] }));
+    await ca("revoke", "--serial", "A2");
+    expect((await stored()).revocations.map((entry) => entry.what)).toEqual([what, { ...what, serialNumber: "A2" }]);
+  });
+
   it("loses nothing of what two users change at once", async () => {
     await Promise.all(["A1", "A2", "A3", "A4"].map((serial) => ca("revoke", "--serial", serial)));
     expect((await stored()).revocations).toHaveLength(4);
