@@ -36,8 +36,16 @@ export interface CertificateClientOptions {
 const MAX_TOKEN_BYTES = 64 * 1024;
 const MAX_ROOTS_BYTES = 1024 * 1024;
 const CALL_GRACE_MS = 500;
-/** The control plane's answers that another proof of the same identity may change. */
-const REFUSED_TOKEN: readonly Code[] = [Code.Unauthenticated, Code.PermissionDenied, Code.Unavailable];
+/**
+ * The control plane's answers that another proof of the same identity may change. Calls with a token are limited by their
+ * address, which other pods of the node may share and use up; those with a certificate by their identity and pod.
+ */
+const REFUSED_TOKEN: readonly Code[] = [
+  Code.Unauthenticated,
+  Code.PermissionDenied,
+  Code.Unavailable,
+  Code.ResourceExhausted,
+];
 
 /**
  * Calls the control plane's certificate authority, as Istio's agent does: `CreateCertificate` with the projected
@@ -45,9 +53,9 @@ const REFUSED_TOKEN: readonly Code[] = [Code.Unauthenticated, Code.PermissionDen
  * the pod runs (istio#26225, istio#60326). Each call has a connection of its own, so nothing stale is left after a
  * failure, and another replica may serve the next one.
  *
- * After a call whose token was missing, refused or could not be judged, the next one shows the own certificate instead,
- * if that is still valid, and then it is the token's turn again. So a token that is no longer renewed does not end a
- * workload, nor does an outage of the API that judges tokens.
+ * After a call whose token was missing, refused or not judged, the next one shows the own certificate instead, if that is
+ * still valid, and then it is the token's turn again. So a token that is no longer renewed does not end a workload, nor does
+ * an outage of the API that judges tokens, nor a flood of calls from the same address.
  */
 export function createCertificateClient(options: CertificateClientOptions): RequestCertificate {
   const address = parseControlPlaneAddress(options.address);

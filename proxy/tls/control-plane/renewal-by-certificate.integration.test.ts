@@ -63,6 +63,13 @@ describe("renewal without a usable token", () => {
       },
       reason: /unavailable/,
     },
+    {
+      name: "is not judged, because its address has had too many tokens judged",
+      damage: async () => {
+        plane.judgeToken = async () => ({ kind: "unavailable", reason: "too_many_reviews", message: "too many" });
+      },
+      reason: /resource_exhausted/,
+    },
   ])("shows the valid certificate in the next call if the token $name", async ({ damage, reason }) => {
     const { source, ask } = await startClient();
     await damage();
