@@ -60,6 +60,24 @@ it("a suspended machine renews within a minute of waking", async () => {
   expect(seen).toEqual(["certificate 2"]);
 });
 
+it("a clock that was a day ahead and is set right leaves no certificate in use that is not valid yet", async () => {
+  const { clock, authority, serving, seen } = start();
+  clock.jump(-30_000);
+  await clock.advance(60_000);
+  expect(seen).toEqual([]);
+  clock.jump(-24 * HOUR_MS);
+  authority.fails = true;
+  await clock.advance(10_000);
+  expect(serving.current().certificateChainPem).toBe("certificate 1");
+  authority.fails = false;
+  await clock.advance(60_000);
+  expect(seen).toEqual(["certificate 2"]);
+  await clock.advance(12 * HOUR_MS - 60_000);
+  expect(seen).toEqual(["certificate 2"]);
+  await clock.advance(2 * 60_000);
+  expect(seen).toEqual(["certificate 2", "certificate 3"]);
+});
+
 it("a failed renewal keeps the old certificate, is logged, and is retried each minute", async () => {
   const { clock, authority, log, serving, seen } = start();
   authority.fails = true;

@@ -23,24 +23,32 @@ export interface ServingCertificateOptions {
 }
 
 const DEFAULT_LIFETIME_MS = 86_400_000;
-/** The wall clock is checked this often, because a long timer is suspended along with the machine. */
-const MAX_WAIT_MS = 60_000;
+/** The wall clock is checked this often, because a long timer is suspended along with the machine, and a clock may be set. */
+const MAX_WAIT_MS = 10_000;
+const RETRY_MS = 60_000;
+/** A clock that is set back by more was wrong when the certificate was signed, which may not be valid yet. */
+const MAX_SET_BACK_MS = 60_000;
 /** Keeps the timer from spinning: near the authority's expiry, half of the remaining lifetime approaches zero. */
 const MIN_WAIT_MS = 1000;
 
 /**
  * Signs a certificate now, and a new one at half of its lifetime and after each change of the authority, so that no
- * server has to restart. A failed renewal is retried; the old certificate stays.
+ * server has to restart. Also when the clock was set back: no client would connect until the certificate begins. A failed
+ * renewal is retried; the old certificate stays.
  */
 export function startServingCertificate(options: ServingCertificateOptions): ServingCertificate {
   const { authority, dnsNames, clock, log } = options;
   const listeners = new Set<(pair: ServingPair) => void>();
-  const sign = (): { readonly pair: ServingPair; readonly renewAtMs: number } => {
-    const nowMs = clock.now();
+  const sign = () => {
+    const signedAtMs = clock.now();
     const pair = authority.signServing({ dnsNames, lifetimeMs: options.lifetimeMs ?? DEFAULT_LIFETIME_MS });
-    return { pair, renewAtMs: nowMs + (pair.notAfterMs - nowMs) / 2 };
+    return { pair, signedAtMs, renewAtMs: signedAtMs + (pair.notAfterMs - signedAtMs) / 2 };
   };
   let signed = sign();
+  const isDue = (): boolean => {
+    const nowMs = clock.now();
+    return nowMs >= signed.renewAtMs || nowMs < signed.signedAtMs - MAX_SET_BACK_MS;
+  };
   let timer: Timer | undefined;
   const renew = (): void => {
     try {
@@ -55,10 +63,10 @@ export function startServingCertificate(options: ServingCertificateOptions): Ser
   };
   const wait = (): void => {
     const leftMs = signed.renewAtMs - clock.now();
-    // An overdue renewal has just failed.
-    const waitMs = leftMs <= 0 ? MAX_WAIT_MS : Math.min(Math.max(leftMs, MIN_WAIT_MS), MAX_WAIT_MS);
+    // A renewal that is due has just failed.
+    const waitMs = isDue() ? RETRY_MS : Math.min(Math.max(leftMs, MIN_WAIT_MS), MAX_WAIT_MS);
     timer = clock.setTimeout(() => {
-      if (clock.now() >= signed.renewAtMs) renew();
+      if (isDue()) renew();
       wait();
     }, waitMs);
   };
