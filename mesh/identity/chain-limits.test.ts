@@ -17,6 +17,8 @@ import { mintRoot } from "./mint-certificate-fixture.ts";
 import { verifyChain } from "./verify-chain.ts";
 
 const F4 = Uint8Array.of(1, 0, 1);
+const ECDSA = "1.2.840.10045.4.3.2";
+const LONG_OID = `1.2${".127".repeat(3000)}`;
 const EC_EXPLICIT = formatSequence(formatOid("1.2.840.10045.2.1"), formatSequence(formatInteger(Uint8Array.of(1))));
 
 function keyOn(curve: string): HostileKey {
@@ -113,6 +115,26 @@ describe("a peer's chain is checked before any of its keys is used", () => {
       expect(verifyChain({ leaf, intermediates, roots, nowMs: Date.now() })).toMatchObject({ kind: "broken", reason });
     });
     expect(uses).toBe(0);
+  });
+
+  it.each([
+    {
+      name: "a key",
+      key: (oid: Buffer) => hostileKeyOf(formatPublicKeyInfo(formatSequence(oid), Buffer.alloc(65, 4)), ECDSA, 70),
+    },
+    {
+      name: "a curve",
+      key: (oid: Buffer) =>
+        hostileKeyOf(
+          formatPublicKeyInfo(formatSequence(formatOid("1.2.840.10045.2.1"), oid), Buffer.alloc(65, 4)),
+          ECDSA,
+          70,
+        ),
+    },
+    { name: "a signature", key: () => hostileKeyOf(ecKey().publicKeyInfo, LONG_OID, 70) },
+  ])("the identifier of $name may have 3 KB: the reason stays short", ({ key }) => {
+    const fault = findChainLimitFault(mintLadder([key(formatOid(LONG_OID))]).certificates);
+    expect(fault?.message.length).toBeLessThan(500);
   });
 
   it("bytes that are not a certificate: malformed_certificate", () => {

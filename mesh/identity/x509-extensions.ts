@@ -61,8 +61,12 @@ function readBoolean(content: Uint8Array): boolean {
   return octet === 0xff;
 }
 
+/** Those of certificates have some ten octets. It bounds messages, which name what an unverified peer has sent. */
+const MAX_OID_OCTETS = 64;
+
 /** OID content (X.690, section 8.19) as dotted decimal. */
 export function readOid(content: Uint8Array): string {
+  if (content.length > MAX_OID_OCTETS) throw oidError();
   const arcs: number[] = [];
   let arc = 0;
   let open = false;
