@@ -29,8 +29,9 @@ describe("a control plane in a cluster", () => {
     const { metricsPort, ready } = await startWholeControlPlane(await IdentityCluster.start(cleanup), cleanup);
     await ready;
     expect(await readinessOf(metricsPort)).toBe("200 ready");
-    const { roots, revoked } = JSON.parse((await ask(metricsPort, { path: "/debug/ca" })).body);
+    const { roots, revoked, trustDomains } = JSON.parse((await ask(metricsPort, { path: "/debug/ca" })).body);
     expect(roots).toEqual([expect.objectContaining({ isSigning: true })]);
+    expect(trustDomains).toEqual([TEST_SETTINGS.trustDomain, ...TEST_SETTINGS.trustDomainAliases]);
     expect(revoked).toEqual({ certificates: 0, identities: 0, pods: 0 });
   });
 

@@ -5,6 +5,7 @@ import { formatSourceStatus, type SourceStatus } from "../discovery/config-sourc
 import { startDiscovery } from "../discovery/discovery-service.ts";
 import { startAnalysisReport } from "../discovery/report-analysis.ts";
 import type { ProxyStatus } from "../discovery/streams/stream-status.ts";
+import type { TrustDomain } from "../mesh/identity/spiffe-id.ts";
 import type { Clock, Logger, Random } from "../mesh/runtime.ts";
 import { createLogLimiter } from "../net/log-limiter.ts";
 import { countSockets, startMemoryRelease } from "../net/memory-release.ts";
@@ -191,7 +192,7 @@ async function startParts(options: ControlPlaneOptions, deps: PartsDeps): Promis
     cluster:
       options.identity.kind === "kubernetes" ? { ...options.identity, namespace: initial.rootNamespace } : undefined,
   });
-  state.authority = () => describeAuthority({ ...identity, rotation, revocations });
+  state.authority = () => describeAuthority({ ...identity, trustDomains, rotation, revocations });
   const memory = startMemoryRelease({ clock, log, countConnections: countLoad(server) });
   state.readiness = () => readinessOf(source.status());
   registerSourceAge(registry, source, clock);
@@ -208,15 +209,17 @@ async function startParts(options: ControlPlaneOptions, deps: PartsDeps): Promis
 }
 
 interface DescribedAuthority extends Pick<Identity, "authority" | "control" | "lists"> {
+  readonly trustDomains: readonly TrustDomain[];
   readonly rotation: Rotation;
   readonly revocations: Pick<RevocationParts, "current" | "index">;
 }
 
-function describeAuthority({ rotation, revocations, ...identity }: DescribedAuthority): AuthorityStatus {
+function describeAuthority({ trustDomains, rotation, revocations, ...identity }: DescribedAuthority): AuthorityStatus {
   const { authority } = identity;
   const { certificates, identities, pods } = revocations.current();
   return {
     roots: describeRoots(authority.roots(), authority.signingRoot()),
+    trustDomains,
     signer: describeSigner(authority.signingPath(), revocations.index()),
     rotation: rotation.status() ?? null,
     revoked: { certificates: certificates.length, identities: identities.length, pods: pods?.length ?? 0 },

@@ -6,6 +6,8 @@ import type { RevocationIndex } from "../../mesh/policy/authentication/revocatio
 export interface AuthorityStatus {
   /** The trusted roots, in the order of the trust bundle. */
   readonly roots: readonly RootStatus[];
+  /** The mesh's own and its aliases. Absent: the control plane is of an earlier version. */
+  readonly trustDomains?: readonly string[] | undefined;
   /** Absent: the control plane is of an earlier version. */
   readonly signer?: SignerStatus | undefined;
   /** `null`: the control planes do not rotate this root. It is the operator's own, and replaced by the operator. */

@@ -24,6 +24,7 @@ const rotationSchema = z.object({
 
 const pageSchema = z.object({
   roots: z.array(rootSchema),
+  trustDomains: z.array(pageText).optional(),
   signer: z.object({ serialNumbers: z.array(pageText), revoked: pageText.nullable() }).optional(),
   rotation: rotationSchema.nullable(),
   revoked: z.object({ certificates: z.number(), identities: z.number(), pods: z.number().optional() }),

@@ -54,6 +54,24 @@ describe("what a revocation does", () => {
     });
   });
 
+  it("to an identity is known in each of the mesh's trust domains, as the control planes revoke it", () => {
+    const trustDomains = ["cluster.local", "old.example"];
+    const replicas = [replica("istiod-1", authority({ trustDomains }), [proxy("a"), GATEWAY])];
+    const alias = (path: string) =>
+      ({ kind: "identity", identity: parseSpiffeId(`spiffe://old.example/ns/${path}`) }) as const;
+    expect(foresee(alias("ns1/sa/a"), replicas)).toMatchObject({ affected: ["a.ns1"], warnings: [] });
+    expect(foresee(alias("istio-system/sa/istio-ingressgateway"), replicas)).toMatchObject({
+      warnings: [expect.stringContaining("belongs to the mesh itself")],
+    });
+    const foreign = { kind: "identity", identity: parseSpiffeId("spiffe://new.example/ns/ns1/sa/a") } as const;
+    expect(foresee(foreign, replicas)).toMatchObject({
+      affected: [],
+      warnings: [
+        expect.stringContaining("new.example is no trust domain of this mesh, which has cluster.local, old.example"),
+      ],
+    });
+  });
+
   it("to a pod is known by the certificates, whatever a proxy calls itself", () => {
     const target = { ...POD, uid: "u1" };
     const withTag = (name: string, tag: PodTag) => {

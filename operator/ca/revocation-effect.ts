@@ -1,9 +1,10 @@
 import type { RevocationTarget } from "../../ca-agent/control/control-state.ts";
-import { type PodTag, readPodTag, tagOfPodName, tagOfPodUid } from "../../mesh/identity/pod-tag.ts";
+import { readPodTag } from "../../mesh/identity/pod-tag.ts";
 import { normalizeSerialNumber } from "../../mesh/identity/serial-number.ts";
 import { type SpiffeId, spiffeIdParts } from "../../mesh/identity/spiffe-id.ts";
-import { type ConnectedProxy, connectedProxies } from "../proxies/connected-proxies.ts";
+import type { ConnectedProxy } from "../proxies/connected-proxies.ts";
 import type { ControlPlaneReplica } from "../proxies/sync-page.ts";
+import { AffectedProxies } from "./affected-proxies.ts";
 import { findRefusals } from "./authority-problems.ts";
 import { readAuthorities } from "./authority-report.ts";
 import type { AuthorityReplica } from "./read-authority.ts";
@@ -35,7 +36,8 @@ export function foreseeRevocation(question: RevocationQuestion): RevocationEffec
   const { target, replicas } = question;
   const refusal = findRefusal(question);
   if (refusal !== undefined) return { kind: "refused", reason: refusal };
-  const hit = connectedProxies(replicas).filter((one) => isAffected(one, target));
+  const proxies = new AffectedProxies(replicas);
+  const hit = proxies.find(target);
   const expiresAt = target.kind === "serial" ? hit[0]?.proxy.certificate?.notAfter : undefined;
   return {
     kind: "effective",
@@ -45,36 +47,11 @@ export function foreseeRevocation(question: RevocationQuestion): RevocationEffec
     warnings: [
       ...findUnread(replicas),
       ...findRefusals({ replicas }).map((refusal) => `it may not be in force until this is repaired: ${refusal}`),
-      ...findUnconnected(target, hit),
+      ...findUnconnected(target, hit, proxies),
       ...findUntagged(target, hit),
       ...findOwn(question, hit),
     ],
   };
-}
-
-/** Whether the certificate of a connected proxy is revoked by an entry. */
-export function isAffected({ proxy }: ConnectedProxy, target: RevocationTarget): boolean {
-  switch (target.kind) {
-    case "serial":
-      return proxy.certificate !== undefined && isSameNumber(proxy.certificate.serialNumber, target.serialNumber);
-    case "identity":
-      return proxy.identity === target.identity;
-    case "pod":
-      return isOfPod(proxy, target);
-  }
-}
-
-/** By the certificate, because a proxy may name any pod of its account. One of an earlier version has only the name. */
-function isOfPod(
-  { namespace, pod, certificate }: ConnectedProxy["proxy"],
-  target: Extract<RevocationTarget, { kind: "pod" }>,
-): boolean {
-  const tag = readPodTag(normalizeSerialNumber(certificate?.serialNumber ?? ""));
-  return tag === undefined ? namespace === target.namespace && pod === target.name : isTagOf(tag, target);
-}
-
-function isTagOf(tag: PodTag, target: Extract<RevocationTarget, { kind: "pod" }>): boolean {
-  return tag === tagOfPodName(target) || (target.uid !== undefined && tag === tagOfPodUid(target.uid));
 }
 
 /** Node writes `0A1B` for what is stored as `A1B`. */
@@ -142,11 +119,30 @@ function findUnread(replicas: readonly ControlPlaneReplica[]): readonly string[]
   );
 }
 
-function findUnconnected(target: RevocationTarget, hit: readonly ConnectedProxy[]): readonly string[] {
+function findUnconnected(
+  target: RevocationTarget,
+  hit: readonly ConnectedProxy[],
+  { trustDomains }: AffectedProxies,
+): readonly string[] {
   if (hit.length > 0) return [];
-  const hint =
-    target.kind === "serial" ? "; the entry stays until it is lifted, because it is not known when it ends" : "";
-  return [`no connected proxy has this ${WORDS[target.kind]}: check the spelling${hint}`];
+  return [
+    `no connected proxy has this ${WORDS[target.kind]}: check the spelling${describeMistake(target, trustDomains)}`,
+  ];
+}
+
+/** What is known of a target that no connected proxy has. */
+function describeMistake(target: RevocationTarget, trustDomains: readonly string[]): string {
+  switch (target.kind) {
+    case "serial":
+      return "; the entry stays until it is lifted, because it is not known when it ends";
+    case "identity": {
+      const { trustDomain } = spiffeIdParts(target.identity);
+      const isOwn = trustDomains.length === 0 || trustDomains.includes(trustDomain);
+      return isOwn ? "" : `; ${trustDomain} is no trust domain of this mesh, which has ${trustDomains.join(", ")}`;
+    }
+    case "pod":
+      return "";
+  }
 }
 
 /** Until it is renewed: half of its lifetime at most. */

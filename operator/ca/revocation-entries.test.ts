@@ -65,6 +65,29 @@ describe("the list of revocations", () => {
     ]);
   });
 
+  it("looks at each proxy once, however many entries there are", () => {
+    let looks = 0;
+    const counting = (pod: string) => {
+      const { certificate, ...others } = proxy(pod);
+      const getter = {
+        get certificate() {
+          looks += 1;
+          return certificate;
+        },
+      };
+      return Object.defineProperties({ ...others }, Object.getOwnPropertyDescriptors(getter));
+    };
+    const replicas = [replica("istiod-a", undefined, [])];
+    const proxies = ["a", "b", "c"].map(counting);
+    const [first] = replicas;
+    if (first?.page.kind !== "read") throw new TypeError();
+    const page = { ...first.page, proxies };
+    const many = Array.from({ length: 100 }, (_, index) => entry({ kind: "serial", serialNumber: `A${index}` }));
+    const rows = createRevocationsReport(state(...many, entry(SERIAL)), [{ ...first, page }], NOW_MS);
+    expect(rows.find(({ name }) => name === "1A2B")?.connected).toBe(3);
+    expect(looks).toBe(proxies.length);
+  });
+
   it("does not count if no control plane could be asked", () => {
     const rows = createRevocationsReport(control, [silentReplica("istiod-a")], NOW_MS);
     expect(rows.every((row) => !("connected" in row))).toBe(true);

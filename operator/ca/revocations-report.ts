@@ -1,11 +1,10 @@
 import type { ControlState, Revocation } from "../../ca-agent/control/control-state.ts";
 import { isInForce } from "../../ca-agent/revocation/revocation-entries.ts";
-import { type ConnectedProxy, connectedProxies } from "../proxies/connected-proxies.ts";
-import type { ControlPlaneReplica } from "../proxies/sync-page.ts";
 import { formatDuration } from "../text/duration.ts";
 import { type Palette, printable } from "../text/palette.ts";
 import { formatTable } from "../text/text-table.ts";
-import { isAffected } from "./revocation-effect.ts";
+import { AffectedProxies } from "./affected-proxies.ts";
+import type { AuthorityReplica } from "./read-authority.ts";
 import { describeTarget } from "./revocation-entries.ts";
 
 /** What is revoked. */
@@ -27,11 +26,11 @@ export interface RevocationRow {
 /** The entries in force, the newest first. */
 export function createRevocationsReport(
   control: ControlState,
-  replicas: readonly ControlPlaneReplica[],
+  replicas: readonly AuthorityReplica[],
   nowMs: number,
 ): readonly RevocationRow[] {
   const isAsked = replicas.some(({ page }) => page.kind === "read");
-  const proxies = isAsked ? connectedProxies(replicas) : undefined;
+  const proxies = isAsked ? new AffectedProxies(replicas) : undefined;
   return control.revocations
     .filter((revocation) => isInForce(revocation, nowMs))
     .map((revocation) => rowOf(revocation, proxies))
@@ -40,7 +39,7 @@ export function createRevocationsReport(
 
 function rowOf(
   { what, revokedAt, expiresAt, reason }: Revocation,
-  proxies: readonly ConnectedProxy[] | undefined,
+  proxies: AffectedProxies | undefined,
 ): RevocationRow {
   const [word = "", name = ""] = describeTarget(what).split(" ");
   return {
@@ -50,7 +49,7 @@ function rowOf(
     ...(expiresAt !== undefined && { expiresAt }),
     ...(reason !== undefined && { reason }),
     ...(what.kind === "pod" && what.uid !== undefined && { uid: what.uid }),
-    ...(proxies !== undefined && { connected: proxies.filter((one) => isAffected(one, what)).length }),
+    ...(proxies !== undefined && { connected: proxies.find(what).length }),
   };
 }
 
