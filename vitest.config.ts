@@ -21,12 +21,13 @@ export default defineConfig({
     maxWorkers: MAX_WORKERS,
     sequence: { sequencer: LongestFirst },
     setupFiles: [fileURLToPath(new URL("scripts/note-test-process.ts", import.meta.url))],
-    // A condition that is true in milliseconds may need seconds on a busy machine.
-    expect: { poll: { interval: 20, timeout: 10_000 } },
+    // A condition that is true in milliseconds may need many seconds on a busy machine. It fails before its test's limit does,
+    // which would not say what was waited for.
+    expect: { poll: { interval: 20, timeout: 45_000 } },
     // A message shows what was received, not only how much.
     chaiConfig: { truncateThreshold: 1000 },
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     projects: [
       {
         extends: true,
@@ -57,7 +58,6 @@ export default defineConfig({
           exclude: ["node_modules/**", "dist/**"],
           // After the others, which need the processors.
           sequence: { groupOrder: 1 },
-          hookTimeout: 120_000,
         },
       },
     ],

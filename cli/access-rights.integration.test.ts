@@ -44,7 +44,7 @@ beforeAll(async () => {
   expect(await run(["install", ...args])).toBe(0);
   for (const component of COMPONENTS) startComponent(component);
   await useEverything();
-}, 60_000);
+});
 
 afterAll(async () => {
   stop.abort();

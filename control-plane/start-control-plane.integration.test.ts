@@ -95,7 +95,7 @@ describe("a control plane in a cluster", () => {
     const { resourceVersion: _, ...metadata } = pod.object.metadata;
     const running = { ...pod.object, metadata, status: { phase: "Running", podIP: "127.0.0.1" } };
     cluster.server.cluster.replace(KINDS.pods, running, { subresource: "status" });
-    await expect.poll(() => pod.renew(address, pair).catch(() => []), { timeout: 20_000 }).toHaveLength(2);
+    await expect.poll(() => pod.renew(address, pair).catch(() => [])).toHaveLength(2);
   });
 
   it("sends the foreign trust domains of its settings to sidecars", async () => {
@@ -114,6 +114,6 @@ describe("a control plane in a cluster", () => {
     });
     cleanup.add(() => sidecar.close());
     const domainsOf = () => sidecar.source.current()?.trust.federated?.map(({ trustDomain }) => trustDomain);
-    await expect.poll(domainsOf, { timeout: 20_000 }).toEqual(trustDomains);
+    await expect.poll(domainsOf).toEqual(trustDomains);
   });
 });

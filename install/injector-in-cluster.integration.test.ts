@@ -19,8 +19,6 @@ import { parseInstallValues } from "./values/parse-values.ts";
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
 
-/** On a busy machine. */
-const PATIENCE = { timeout: 15_000 };
 const NAMESPACE = "istio-system";
 const SERVICE = "istio-sidecar-injector";
 const PEER_AUTHENTICATIONS: ApiKind = {
@@ -93,7 +91,7 @@ async function startReplica(settings: Partial<InjectionSettings> = {}): Promise<
     controller.abort();
     await replica.stop(0);
   });
-  await expect.poll(() => isReady(replica.port), PATIENCE).toBe(true);
+  await expect.poll(() => isReady(replica.port)).toBe(true);
   ports.push(replica.port);
   return replica;
 }
@@ -155,7 +153,7 @@ describe("the injector with the rights of an installation", () => {
     await expect(admin.create(KINDS.pods, owned)).rejects.toThrow('"lots" is not a quantity');
     const regarded = async (): Promise<unknown> =>
       (await admin.list(KINDS.events, { namespace: "shop" })).items.map(({ regarding }) => Object(regarding).kind);
-    await expect.poll(regarded, PATIENCE).toEqual(["ReplicaSet", "Deployment"]);
+    await expect.poll(regarded).toEqual(["ReplicaSet", "Deployment"]);
     expect(server.denied).toEqual([]);
   });
 

@@ -79,10 +79,10 @@ it.each(["inbound", "outbound", "gateway"] as const)(
     await expect.poll(() => application.state.open).toBe(PLACES);
     expect(await get(port)).toBe("");
     for (let more = 0; more < stalled.length; more += 1) {
-      await expect.poll(() => get(port), { timeout: 10_000 }).toContain("served");
+      await expect.poll(() => get(port)).toContain("served");
       post(port, "/a", 9, "x");
     }
-    await expect.poll(() => stalled.every(({ destroyed }) => destroyed), { timeout: 10_000 }).toBe(true);
+    await expect.poll(() => stalled.every(({ destroyed }) => destroyed)).toBe(true);
     expect([heldBack.destroyed, moving.destroyed]).toEqual([false, false]);
     heldBack.destroy();
   },

@@ -71,14 +71,14 @@ describe.skipIf(!HAS_KUBECTL)("kubectl and examples/kubernetes", () => {
     expect(await kubectl.try("diff", "-k", EXAMPLE_FOLDER)).toEqual({ status: 0, stdout: "", stderr: "" });
     await kubectl.run("delete", "-k", EXAMPLE_FOLDER, "--ignore-not-found");
     expect(objectsOfServer()).toEqual(before);
-  }, 60_000);
+  });
 
   it("leave the resource definitions, and what is in them, when only examples/kubernetes/mesh is deleted", async () => {
     await kubectl.run("apply", "-k", EXAMPLE_FOLDER);
     await kubectl.run("delete", "-k", join(EXAMPLE_FOLDER, "mesh"), "--ignore-not-found");
     expect(server.cluster.list(KINDS.customResourceDefinitions, {}).items).toHaveLength(8);
     expect(server.cluster.list(KINDS.deployments, {}).items).toEqual([]);
-  }, 60_000);
+  });
 
   it("show what a change would do, on the client's and on the server's side, and do nothing", async () => {
     // Without the mesh, whose validating webhook has no injector here, and fails closed.
@@ -92,7 +92,7 @@ describe.skipIf(!HAS_KUBECTL)("kubectl and examples/kubernetes", () => {
     const { status, stdout } = await kubectl.try("diff", "-f", file);
     expect([status, stdout]).toEqual([1, expect.stringMatching(/^\+ +mode: STRICT$/m)]);
     expect(await kubectl.run("get", "peerauthentication", "-A", "-o", "name")).toBe("");
-  }, 60_000);
+  });
 
   it("show Istio's columns of each kind", async () => {
     await kubectl.run("apply", "-k", join(EXAMPLE_FOLDER, "crds"));
@@ -103,5 +103,5 @@ describe.skipIf(!HAS_KUBECTL)("kubectl and examples/kubernetes", () => {
     expect(await tableOf("dr")).toEqual(["NAME  HOST", "world  world.ns2.svc.cluster.local"]);
     expect(await tableOf("vs")).toEqual(["NAME  GATEWAYS  HOSTS", 'hello  ["edge"]  ["hello.example"]']);
     expect(await tableOf("gw")).toEqual(["NAME", "edge"]);
-  }, 60_000);
+  });
 });

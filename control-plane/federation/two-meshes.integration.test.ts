@@ -142,7 +142,7 @@ describe("two meshes that trust each other", () => {
     expect((await later.ended).reset).toBe(true);
     // Each data plane judges its open connections by itself, in slices.
     for (const { send } of [there, back]) await until(async () => (await send()) !== "200");
-  }, 120_000);
+  });
 });
 
 /** A connection from one sidecar to the other that stays open. */

@@ -148,7 +148,7 @@ beforeEach(async () => {
   mesh = new StandaloneMesh();
   cleanup.add(() => rmSync(mesh.folder, { recursive: true, force: true }));
   await mesh.start();
-}, 60_000);
+});
 
 it("one control plane replaces its root by request, and goes on after a restart in the middle", async () => {
   const before = fingerprintOf((await mesh.state()).current.certificatePem);

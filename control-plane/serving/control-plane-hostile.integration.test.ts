@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { connect, type Socket } from "node:net";
 import { createSecureContext, type TLSSocket } from "node:tls";
 import { Code, ConnectError } from "@connectrpc/connect";
-import { afterAll, afterEach, beforeAll, expect, it, vi } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { formatChainPem, hostileDsaKey, mintCrossIssued } from "../../mesh/identity/hostile-chain-fixture.ts";
 import {
   CALL_HEADERS,
@@ -78,7 +78,7 @@ it.each(["TLSv1.2", "TLSv1.3"] as const)(
     const refused = await fixture.metric(metric);
     for (let index = 0; index < 20; index += 1)
       await closing(fixture.dialTls({ secureContext, rejectUnauthorized: false }).resume());
-    await vi.waitFor(async () => expect((await fixture.metric(metric)) - refused).toBe(20));
+    await expect.poll(() => fixture.metric(metric)).toBe(refused + 20);
   },
 );
 

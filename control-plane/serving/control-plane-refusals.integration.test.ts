@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { type ClientHttp2Session, type ClientHttp2Stream, constants } from "node:http2";
 import { connect, type Socket } from "node:net";
-import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, expect, it } from "vitest";
 import { IstioCertificateService } from "../../mesh/api/gen/ca_pb.ts";
 import { CALL_HEADERS, type ControlPlaneFixture, closing, startControlPlaneFixture } from "./control-plane-fixture.ts";
 
@@ -49,7 +49,7 @@ it.each([
   { name: "an unauthenticated client that stays", reason: "overstayed", open: async () => plane.dialHttp2() },
 ])("a connection that ends for $name is counted as $reason, once", async ({ reason, open }) => {
   await closing(await open());
-  await vi.waitFor(async () => expect(await plane.metric(refused(reason))).toBe(1));
+  await expect.poll(() => plane.metric(refused(reason))).toBe(1);
   expect(await plane.metric(refused("displaced"))).toBe(0);
 });
 
@@ -108,7 +108,7 @@ it("calls with a complete request no longer count as arriving, however long thei
       .on("error", () => undefined)
       .end(Buffer.alloc(5));
   }
-  await vi.waitFor(() => expect(waiting).toBe(MAX_ARRIVING + 5));
+  await expect.poll(() => waiting).toBe(MAX_ARRIVING + 5);
   expect(await slow.metric(displaced("verified"))).toBe(0);
   known.destroy();
   await slow.stop();

@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import type { ClientHttp2Session, ClientHttp2Stream } from "node:http2";
 import { Code } from "@connectrpc/connect";
-import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, expect, it } from "vitest";
 import { DiscoveryService } from "../../mesh/api/gen/discovery_pb.ts";
 import { systemClock } from "../../mesh/runtime.ts";
 import { createLogLimiter } from "../../net/log-limiter.ts";
@@ -159,7 +159,7 @@ it("a fault of a handler is logged, within the limit of log lines", async () => 
   const session = await dial("127.0.0.1");
   const calls = Array.from({ length: 100 }, () => watch(session).resume());
   await Promise.all(calls.map(closing));
-  await vi.waitFor(() => expect(plane.log.find("a handler failed").length).toBeGreaterThan(0));
+  await expect.poll(() => plane.log.find("a handler failed").length).toBeGreaterThan(0);
   // A limit of 5 lines a second, and a bound on how many seconds this took.
   expect(plane.log.find("a handler failed").length).toBeLessThanOrEqual(25);
 });

@@ -13,8 +13,6 @@ import { InjectorCluster, refused } from "./injector-cluster-fixture.ts";
 import { startClusterInjector } from "./start-cluster-injector.ts";
 
 const cleanup = new Cleanup();
-/** On a busy machine. */
-const PATIENCE = { timeout: 10_000 };
 afterEach(() => cleanup.run());
 
 async function startInCluster(cluster: InjectorCluster, nativeSidecars: "auto" | "on" | "off" = "off") {
@@ -43,7 +41,7 @@ async function startInCluster(cluster: InjectorCluster, nativeSidecars: "auto" |
 async function startReady(...options: Parameters<typeof startInCluster>) {
   const started = await startInCluster(...options);
   await started.log.seen("the webhook has a new certificate");
-  await expect.poll(() => options[0].caBundle(), PATIENCE).not.toBe("");
+  await expect.poll(() => options[0].caBundle()).not.toBe("");
   return started;
 }
 
@@ -77,7 +75,7 @@ describe("the injector in a cluster", () => {
     expect(await statusOf("/healthz/ready")).toBe(503);
     expect(await statusOf("/inject", "POST")).toBe(503);
     cluster.failure = undefined;
-    await expect.poll(() => statusOf("/healthz/ready"), PATIENCE).toBe(200);
+    await expect.poll(() => statusOf("/healthz/ready")).toBe(200);
   });
 
   it("is called by an API server that trusts the caBundle, and injects", async () => {
@@ -115,7 +113,7 @@ describe("the injector in a cluster", () => {
       const { text } = await call("/validate", review(object, { kind: { kind: "DestinationRule" } }));
       return JSON.parse(text).response.warnings;
     };
-    await expect.poll(warnings, PATIENCE).toEqual([expect.stringContaining("IST0101 DestinationRule/world.ns1")]);
+    await expect.poll(warnings).toEqual([expect.stringContaining("IST0101 DestinationRule/world.ns1")]);
   });
 
   it("records why it refused a pod", async () => {
@@ -128,7 +126,7 @@ describe("the injector in a cluster", () => {
     const pod = createPod({ annotations: { "sidecar.istio.io/proxyCPU": "lots" }, ownerReferences: [owner] });
     const { text } = await call("/inject", review(pod));
     expect(JSON.parse(text)).toMatchObject({ response: { allowed: false } });
-    await expect.poll(() => cluster.all(KINDS.events), PATIENCE).toHaveLength(1);
+    await expect.poll(() => cluster.all(KINDS.events)).toHaveLength(1);
   });
 
   it("records it after a flood of forged reviews from another address", async () => {
@@ -151,7 +149,7 @@ describe("the injector in a cluster", () => {
       Array.from({ length: 200 }, (_, index) => forge("/inject", refused({ uid: `guessed-${index}` }))),
     );
     await callAs(cluster.caBundle(), server.port)("/inject", refused({ uid }));
-    await expect.poll(() => cluster.all(KINDS.events), PATIENCE).toHaveLength(1);
+    await expect.poll(() => cluster.all(KINDS.events)).toHaveLength(1);
   });
 
   it("goes on serving for a while when it ends, not ready, and closes each connection behind the response", async () => {
@@ -186,9 +184,9 @@ describe("the injector in a cluster", () => {
     };
     expect(await isNative()).toBe(true);
     addNode(cluster, "old", "v1.28.15");
-    await expect.poll(isNative, PATIENCE).toBe(false);
+    await expect.poll(isNative).toBe(false);
     cluster.objects.delete(KINDS.nodes, { name: "old" });
-    await expect.poll(isNative, PATIENCE).toBe(true);
+    await expect.poll(isNative).toBe(true);
   });
 
   it.each([

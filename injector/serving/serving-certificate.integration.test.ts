@@ -1,6 +1,6 @@
 import { rmSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { DAY_MS, mintServing, startTestWebhook, type TestWebhook } from "./webhook-fixture.ts";
 
 let webhook: TestWebhook;
@@ -22,7 +22,7 @@ describe("the serving certificate", () => {
   it("is replaced without a restart when its files change", async () => {
     const next = mintServing();
     webhook.writePair(next.pem, next.keyPem);
-    await vi.waitFor(async () => expect(await servedSerial()).toBe(next.certificate.serialNumber));
+    await expect.poll(() => servedSerial()).toBe(next.certificate.serialNumber);
   });
 
   it.each([
@@ -46,11 +46,11 @@ describe("the serving certificate", () => {
     const [certificate = "", key = ""] = pair();
     webhook.writePair(certificate, key);
     const complaints = () => webhook.log.find(expected);
-    await vi.waitFor(() => expect(complaints()).toHaveLength(1));
+    await expect.poll(() => complaints()).toHaveLength(1);
     expect(await servedSerial()).toBe(before);
     const good = mintServing();
     webhook.writePair(good.pem, good.keyPem);
-    await vi.waitFor(async () => expect(await servedSerial()).toBe(good.certificate.serialNumber));
+    await expect.poll(() => servedSerial()).toBe(good.certificate.serialNumber);
     expect(complaints()).toHaveLength(1);
   });
 

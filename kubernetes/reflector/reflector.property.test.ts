@@ -143,7 +143,7 @@ describe("a reflector", () => {
       }),
       { numRuns: 300 },
     );
-  }, 60_000);
+  });
 });
 
 function labelOf({ metadata }: KubernetesObject): string {

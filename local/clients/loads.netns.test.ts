@@ -48,7 +48,7 @@ function countAllHandles(): Promise<readonly number[]> {
 
 /** Both sidecars have the same handles as before all loads. */
 async function untilHandlesAreBack(): Promise<void> {
-  await expect.poll(countAllHandles, { interval: 20, timeout: 5000 }).toEqual(handles);
+  await expect.poll(countAllHandles).toEqual(handles);
 }
 
 /**
@@ -139,6 +139,6 @@ describe.each([
 });
 
 it("idle connections to the application are closed", async () => {
-  await expect.poll(() => countToApplication(mesh.server), { interval: 50, timeout: 10_000 }).toBe(0);
+  await expect.poll(() => countToApplication(mesh.server), { interval: 50 }).toBe(0);
   await untilHandlesAreBack();
 });

@@ -125,4 +125,4 @@ it.concurrent("replacing every pod of a gRPC service fails no unary call, and cu
   // Both pods were replaced, and each stream was on one of them: its client was told by GOAWAY.
   expect(outside?.streams).toMatchObject({ endedByServer: 0 });
   expect(outside?.streams.endedAfterGoaway).toBeGreaterThanOrEqual(2 * job.streams);
-}, 120_000);
+});

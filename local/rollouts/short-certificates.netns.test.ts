@@ -92,7 +92,7 @@ it("while the root is replaced no request fails, neither through sidecars nor th
   // Each has a certificate that was requested when the new root was alone.
   const before = await countRenewals();
   const renewed = async () => (await countRenewals()).map((count, index) => count > (before[index] ?? Number.NaN));
-  await expect.poll(renewed, { timeout: 20_000 }).toEqual(before.map(() => true));
+  await expect.poll(renewed).toEqual(before.map(() => true));
   // The load goes on with these.
   await sleep(1000);
   const reports = await end();

@@ -24,7 +24,7 @@ export async function startTwoLoads(
     job: { url, host },
   } of loads) {
     const curl = ["curl", "-sf", ...(host === "" ? [] : ["-H", `Host: ${host}`]), url];
-    await expect.poll(async () => (await pod.exec(curl)).status, { timeout: 10_000 }).toBe(0);
+    await expect.poll(async () => (await pod.exec(curl)).status).toBe(0);
   }
   const ends = loads.map((load) => startLoad(load.pod, load.job, limits));
   return () => Promise.all(ends.map((end) => end()));

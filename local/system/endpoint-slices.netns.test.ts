@@ -64,7 +64,7 @@ async function get(name: string): Promise<string> {
 
 it("a Service without a selector for a STRICT pod is called over mutual TLS", async () => {
   expect(findPod(cluster, "server").ip).toBe(SERVER_IP);
-  await expect.poll(() => get("client"), { timeout: 5000 }).toBe("200");
+  await expect.poll(() => get("client")).toBe("200");
   const { stdout } = await findPod(cluster, "client").exec(["curl", "-s", "http://127.0.0.1:15000/connections"]);
   expect(JSON.parse(stdout).connections).toContainEqual(
     expect.objectContaining({

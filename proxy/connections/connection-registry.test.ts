@@ -141,7 +141,7 @@ describe("a change of trust", () => {
     expect(verify).toHaveBeenCalledTimes(40);
     await setTrust(trustIn(NEXT));
     expect(cuts).toHaveLength(40);
-    await vi.waitFor(() => expect(registry.list().map(({ policyKey }) => policyKey)).toEqual(["plaintext"]));
+    await expect.poll(() => registry.list().map(({ policyKey }) => policyKey)).toEqual(["plaintext"]);
   });
 
   it("verifies none whose root is still trusted", async () => {

@@ -155,7 +155,7 @@ describe("a relayed connection", () => {
   });
 });
 
-const POLL = { interval: 100, timeout: 15_000 };
+const POLL = { interval: 100 };
 
 /** Waits until a number is stable: the buffers of all sockets are full. */
 async function untilStill(read: () => number): Promise<void> {

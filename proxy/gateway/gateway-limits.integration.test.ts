@@ -1,5 +1,5 @@
 import { createServer } from "node:net";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
 import { OK_REPLY, startLenientUpstream } from "../../net/lenient-upstream-fixture.ts";
 import { dialRaw, listen, readUntil, readUntilClosed, sendRaw } from "../../net/raw-client-fixture.ts";
@@ -161,11 +161,11 @@ describe("a client that is slow or exceeds limits", () => {
     const serving = nextRequest(port);
     client.write(`GET /a HTTP/1.1\r\n${HOST}\r\n`);
     const { socket } = await serving;
-    await vi.waitFor(() => expect(socket.writableNeedDrain).toBe(true), { timeout: 10_000 });
+    await expect.poll(() => socket.writableNeedDrain).toBe(true);
     if (!(socket instanceof FramedClient)) throw new Error("the connection is not framed");
     const listeners = socket.listenerCount("error") + socket.listenerCount("finish");
     for (let sent = 0; sent < 16 << 20 && client.writableLength < 8 << 20; sent += piece.length) client.write(piece);
-    await vi.waitFor(() => expect(socket.socket.isPaused()).toBe(true), { timeout: 10_000 });
+    await expect.poll(() => socket.socket.isPaused()).toBe(true);
     expect(socket.socket.bytesRead).toBeLessThan(1 << 20);
     expect(socket.listenerCount("error") + socket.listenerCount("finish")).toBe(listeners);
     expect(await sendRaw(cleanup, port, LAST)).toMatch(/^HTTP\/1\.1 200 /);

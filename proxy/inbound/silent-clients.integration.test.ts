@@ -181,9 +181,6 @@ async function startLimitedSidecar(maxDescriptors: number, applicationPort: numb
   return { ...ports, held, process: child };
 }
 
-/** A process that gets little of the processor ends its connections one after another. */
-const PATIENCE = { timeout: 40_000 };
-
 async function isReady(port: number): Promise<boolean> {
   const response = await fetch(`http://127.0.0.1:${port}/healthz/ready`, { headers: { connection: "close" } });
   return response.status === 200;
@@ -212,10 +209,8 @@ describe("a sidecar with 450 descriptors", () => {
     expect(during.connections).toBeGreaterThan(0);
     expect(sidecar.process.exitCode).toBe(null);
     for (const client of clients) client.destroy();
-    await expect.poll(async () => (await sidecar.held()).connections, PATIENCE).toBe(0);
-    await expect
-      .poll(async () => (await sidecar.held()).descriptors, PATIENCE)
-      .toBeLessThanOrEqual(before.descriptors + 5);
+    await expect.poll(async () => (await sidecar.held()).connections).toBe(0);
+    await expect.poll(async () => (await sidecar.held()).descriptors).toBeLessThanOrEqual(before.descriptors + 5);
     expect(await echo(sidecar.inbound, "after")).toBe("after");
   });
 });
@@ -227,10 +222,10 @@ describe("a sidecar without any descriptor left", () => {
     const ports = [sidecar.inbound, sidecar.outbound, sidecar.readiness];
     for (const port of [...ports, ...ports]) clients.push(...(await openSilent(port, 60)));
     for (const client of clients) client.write("\0");
-    await expect.poll(() => clients.some((client) => client.destroyed), PATIENCE).toBe(true);
+    await expect.poll(() => clients.some((client) => client.destroyed)).toBe(true);
     expect(sidecar.process.exitCode).toBe(null);
     for (const client of clients) client.destroy();
-    await expect.poll(async () => (await sidecar.held()).connections, PATIENCE).toBe(0);
+    await expect.poll(async () => (await sidecar.held()).connections).toBe(0);
     expect(await echo(sidecar.inbound, "in")).toBe("in");
     expect(await echo(sidecar.outbound, "out")).toBe("out");
     expect(await isReady(sidecar.readiness)).toBe(true);

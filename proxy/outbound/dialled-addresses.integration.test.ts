@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { afterEach, beforeEach, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, expect, it } from "vitest";
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import { systemClock } from "../../mesh/runtime.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
@@ -48,7 +48,7 @@ it("an application that dials thousands of addresses costs the control plane one
   expect(countDestinations()).toEqual([DIALLED]);
   for (const lease of leases) lease?.release();
   destinations.close();
-  await vi.waitFor(() => expect(countDestinations()).toEqual([0]));
+  await expect.poll(() => countDestinations()).toEqual([0]);
   await nextTurn();
   const lines = [...plane.log.records, ...log.records].filter(({ level }) => level === "warn" || level === "error");
   expect(lines.map(({ message }) => message)).toEqual([]);

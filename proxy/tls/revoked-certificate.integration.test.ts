@@ -81,8 +81,8 @@ it("a control plane whose own certificate is revoked is left, gets no token, and
   await plane.stop();
   await plane.listen();
   // Its stream may connect before it has another certificate, and is refused once more.
-  await expect.poll(() => plane.tokens, { timeout: 5000 }).toHaveLength(2);
-  await expect.poll(() => tls.discovery.isConnected(), { timeout: 5000 }).toBe(true);
+  await expect.poll(() => plane.tokens).toHaveLength(2);
+  await expect.poll(() => tls.discovery.isConnected()).toBe(true);
   expect(plane.tokens).toHaveLength(2);
 });
 

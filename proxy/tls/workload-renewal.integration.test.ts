@@ -1,5 +1,5 @@
 import { readFile, writeFile } from "node:fs/promises";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { FakeClock } from "../../mesh/fake-clock-fixture.ts";
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
@@ -46,35 +46,32 @@ async function watch({ source }: WorkloadTls, forMs: number) {
   return { lapsed: serials.delete(undefined), certificates: serials.size };
 }
 
-/** By the system's clock, on a busy machine. */
-const PATIENCE = { timeout: 20_000 };
-
 describe("a sidecar with certificates of seconds", () => {
   it("keeps a valid one for more than two lifetimes with an expired token, and uses the token once it is renewed", async () => {
     await startPlane(8000);
     const sidecar = await start();
-    await vi.waitFor(() => expect(sidecar.source.current()).toBeDefined());
+    await expect.poll(() => sidecar.source.current()).toBeDefined();
     await writeFile(plane.tokenFile, "expired-token");
     const { lapsed, certificates } = await watch(sidecar, 20_000);
     expect(lapsed).toBe(false);
     expect(certificates).toBeGreaterThan(3);
     await writeFile(plane.tokenFile, "good-token-2");
-    await vi.waitFor(() => expect(plane.tokens).toContain("good-token-2"), PATIENCE);
+    await expect.poll(() => plane.tokens).toContain("good-token-2");
   });
 
   it("recovers within five seconds after its token is renewed, if its certificate has expired too", async () => {
     await startPlane(3000);
     // The longest waits.
     const sidecar = await start(() => 0.99);
-    await vi.waitFor(() => expect(sidecar.source.current()).toBeDefined());
+    await expect.poll(() => sidecar.source.current()).toBeDefined();
     await plane.stop();
     await writeFile(plane.tokenFile, "expired-token");
-    await vi.waitFor(() => expect(sidecar.source.current()).toBeUndefined(), PATIENCE);
+    await expect.poll(() => sidecar.source.current()).toBeUndefined();
     await plane.listen();
     await pause(8000);
     expect(sidecar.source.current()).toBeUndefined();
     await writeFile(plane.tokenFile, "good-token-2");
-    await vi.waitFor(() => expect(sidecar.source.current()).toBeDefined(), PATIENCE);
+    await expect.poll(() => sidecar.source.current()).toBeDefined();
     const waits = log.find("no new certificate").map(({ fields }) => Number(fields["waitMs"]));
     expect(waits.length).toBeGreaterThan(2);
     expect(Math.max(...waits)).toBeLessThanOrEqual(5000);
@@ -89,33 +86,31 @@ describe("an unusable trust bundle", () => {
     await startPlane();
     const sidecar = await start();
     const good = await readFile(plane.rootFile, "utf8");
-    await vi.waitFor(() => expect(plane.proxies()[0]?.resources[0]).toMatchObject({ state: "synced" }));
+    await expect.poll(() => plane.proxies()[0]?.resources[0]).toMatchObject({ state: "synced" });
     const before = sidecar.source.current();
     plane.roots.change(roots.map((root) => (root === "good" ? good : root)));
-    await vi.waitFor(() => {
-      expect(plane.proxies()[0]?.rejections).toEqual([
-        { resource: "trust bundle", reason: expect.stringMatching(reason) },
-      ]);
-    });
+    await expect
+      .poll(() => plane.proxies()[0]?.rejections)
+      .toEqual([{ resource: "trust bundle", reason: expect.stringMatching(reason) }]);
     expect(sidecar.source.current()).toBe(before);
     expect(log.find("an invalid response was ignored, the last one stays in force")).toHaveLength(1);
     const page = Buffer.concat([...(await metrics.read()).pieces]).toString();
     expect(page).toContain('entente_control_plane_updates_rejected_total{resource="trust bundle"} 1');
     plane.roots.change([good]);
-    await vi.waitFor(() => expect(plane.proxies()[0]?.rejections).toEqual([]));
+    await expect.poll(() => plane.proxies()[0]?.rejections).toEqual([]);
   });
 
   it("names the root because of which it is refused, so that a rotation can go back", async () => {
     await startPlane();
     const sidecar = await start();
-    await vi.waitFor(() => expect(plane.proxies()[0]?.resources[0]).toMatchObject({ state: "synced" }));
+    await expect.poll(() => plane.proxies()[0]?.resources[0]).toMatchObject({ state: "synced" });
     const good = await readFile(plane.rootFile, "utf8");
     const { certificates = [] } = sidecar.source.current() ?? {};
     // No authority, so no root.
     const [leaf] = certificates;
     plane.roots.change([good, String(leaf)]);
-    await vi.waitFor(() => expect(plane.trust()[0]?.rejectedRoot).toBe(leaf?.fingerprint256));
+    await expect.poll(() => plane.trust()[0]?.rejectedRoot).toBe(leaf?.fingerprint256);
     plane.roots.change([]);
-    await vi.waitFor(() => expect(plane.trust()[0]?.rejectedRoot).toBeNull());
+    await expect.poll(() => plane.trust()[0]?.rejectedRoot).toBeNull();
   });
 });

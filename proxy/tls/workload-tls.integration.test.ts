@@ -1,7 +1,7 @@
 import { once } from "node:events";
 import { rm, writeFile } from "node:fs/promises";
 import { constants } from "node:http2";
-import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { Inbound } from "../../mesh/policy/types.ts";
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
@@ -123,17 +123,15 @@ describe("startWorkloadTls", () => {
     const inbound = watchInbound(tls);
     await inbound.until(hasMode("STRICT"));
     await destinations.until(() => destinations.values.length === 500);
-    await vi.waitFor(() => {
-      const [proxy, ...others] = plane.proxies();
-      expect([proxy?.pod, proxy?.version, others.length]).toEqual(["hello-1", "test", 0]);
-      expect(proxy?.resources.map(({ kind, count, state }) => [kind, count, state])).toEqual(
-        expect.arrayContaining([
-          ["trust bundle", 1, "synced"],
-          ["inbound", 1, "synced"],
-          ["destination", 500, "synced"],
-        ]),
-      );
-    });
+    const resources = () => plane.proxies()[0]?.resources.map(({ kind, count, state }) => [kind, count, state]);
+    await expect.poll(resources).toEqual(
+      expect.arrayContaining([
+        ["trust bundle", 1, "synced"],
+        ["inbound", 1, "synced"],
+        ["destination", 500, "synced"],
+      ]),
+    );
+    expect(plane.proxies().map(({ pod, version }) => [pod, version])).toEqual([["hello-1", "test"]]);
   });
 
   it("keeps a value that it cannot use out, tells the control plane why, and accepts the next one", async () => {
@@ -146,14 +144,12 @@ describe("startWorkloadTls", () => {
     });
     await heard.until((mode) => mode === "STRICT");
     plane.change(meshOf("PERMISSIVE"));
-    await vi.waitFor(() => {
-      expect(plane.proxies()[0]?.rejections).toEqual([
-        { resource: "inbound", reason: expect.stringContaining("no such mode here") },
-      ]);
-    });
+    await expect
+      .poll(() => plane.proxies()[0]?.rejections)
+      .toEqual([{ resource: "inbound", reason: expect.stringContaining("no such mode here") }]);
     plane.change(meshOf("DISABLE"));
     await heard.until((mode) => mode === "DISABLE");
-    await vi.waitFor(() => expect(plane.proxies()[0]?.rejections).toEqual([]));
+    await expect.poll(() => plane.proxies()[0]?.rejections).toEqual([]);
     expect(heard.values).toEqual(["STRICT", "DISABLE"]);
   });
 

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 import { createServer as createHttpServer, type RequestListener } from "node:http";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
 import { Cleanup } from "../../../net/cleanup-fixture.ts";
 import { ask } from "../../../net/http-fixture.ts";
 import { OK_REPLY, type Reply } from "../../../net/lenient-upstream-fixture.ts";
@@ -138,7 +138,7 @@ describe("a client's connection", () => {
     const posted = nextRequest(port);
     client.write(formatRequest("/", { method: "POST", headers: "Content-Length: 3\r\n", body: "abc" }));
     const arriving = await posted;
-    await vi.waitFor(() => expect(arriving.complete).toBe(true));
+    await expect.poll(() => arriving.complete).toBe(true);
     dial();
     expect(await readUntil(client, "connect_failed")).toMatch(/^HTTP\/1\.1 503 /);
     dialer.failure = undefined;

@@ -126,7 +126,7 @@ describe("a client's connection to a sidecar, kept between requests", () => {
     const path = await startSidecar(tellHow);
     expect(await path.ask()).toBe("mutual TLS");
     path.inbound.setMode("DISABLE");
-    await expect.poll(() => keptBy(path), { timeout: 3000 }).toEqual([]);
+    await expect.poll(() => keptBy(path)).toEqual([]);
   });
 
   it("finishes its request first", async () => {
@@ -137,7 +137,7 @@ describe("a client's connection to a sidecar, kept between requests", () => {
     path.inbound.setMode("DISABLE");
     answer();
     expect(await asked).toBe("mutual TLS");
-    await expect.poll(() => keptBy(path), { timeout: 3000 }).toEqual([]);
+    await expect.poll(() => keptBy(path)).toEqual([]);
   });
 
   it("of the application is closed when its destination is no longer declared as HTTP", async () => {
@@ -147,6 +147,6 @@ describe("a client's connection to a sidecar, kept between requests", () => {
     expect(await asker(outbound.port)()).toBe("mutual TLS");
     expect(own()).toBe(1);
     outbound.setDestination(meshDestination([inbound.port], { overrides: { protocol: "tcp" } }));
-    await expect.poll(own, { timeout: 3000 }).toBe(0);
+    await expect.poll(own).toBe(0);
   });
 });

@@ -1,5 +1,5 @@
 import type { Socket } from "node:net";
-import { afterEach, expect, it, vi } from "vitest";
+import { afterEach, expect, it } from "vitest";
 import { Cleanup } from "../../../net/cleanup-fixture.ts";
 import { OK_REPLY, type Reply, startLenientUpstream } from "../../../net/lenient-upstream-fixture.ts";
 import { dialRaw, readUntil, readUntilClosed, sendRaw } from "../../../net/raw-client-fixture.ts";
@@ -80,5 +80,5 @@ it("a client that requested a WebSocket too early, and is refused, is closed whe
   client.write(`${request("/", { headers: "Connection: upgrade\r\nUpgrade: websocket\r\n" })}early`);
   expect(await readUntil(client, "\r\n\r\n")).toMatch(/^HTTP\/1\.1 502 /);
   client.destroy();
-  await vi.waitFor(() => expect(gateway.listeners()[0]?.connections).toBe(0));
+  await expect.poll(() => gateway.listeners()[0]?.connections).toBe(0);
 });

@@ -36,5 +36,5 @@ export async function expectNothingLeft(sides: readonly AttackedSide[]): Promise
 /** The same where the connections of clients and applications have ended: what the sidecars hold ends without a time limit. */
 export async function expectReleased(sides: readonly AttackedSide[]): Promise<void> {
   const left = () => sides.map(({ registry, http }) => [registry.size, http.context.deadlines.size]);
-  await expect.poll(left, { timeout: 8000, interval: 10 }).toEqual(sides.map(() => [0, 0]));
+  await expect.poll(left, { interval: 10 }).toEqual(sides.map(() => [0, 0]));
 }

@@ -100,7 +100,7 @@ describe.each(WAYS)("a port without a declared protocol, through $way", ({ start
       expect(reasons.size).toBe(1);
       for (const { http } of way.sides) http.closing.abort();
       const open = () => way.sides.filter(({ registry }) => registry.size > 0).length;
-      await expect.poll(open, { timeout: 8000 }).toBe(0);
+      await expect.poll(open).toBe(0);
     },
   );
 

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
 import { Cleanup } from "../../../net/cleanup-fixture.ts";
 import type { CountedCall } from "../../telemetry/request-meter.ts";
 import { ATTACK_DOORS } from "../attacks/attack-doors-fixture.ts";
@@ -15,8 +15,6 @@ import {
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
 
-const WAIT = { interval: 20, timeout: 10_000 };
-
 function endOf(call: CountedCall | undefined): string {
   return `${call?.status} ${call?.flags} ${call?.grpcStatus}`;
 }
@@ -25,18 +23,16 @@ describe.each(ATTACK_DOORS)("gRPC through $name", ({ start }) => {
   async function open() {
     const application = await startGrpcApplication(cleanup);
     const { port, sides } = await start(cleanup, application.port, "grpc");
+    const everywhere = <Value>(value: Value) => sides.map(() => value);
     /** What every sidecar counted: each call's HTTP status, flags and status, then all messages. */
     const counted = async (calls: number) => {
-      await vi.waitFor(() => {
-        for (const { http } of sides) expect(http.calls).toHaveLength(calls);
-      }, WAIT);
+      await expect.poll(() => sides.map(({ http }) => http.calls.length)).toEqual(everywhere(calls));
       return sides.map(({ http }) => {
         const sum = (at: 0 | 1): number => http.messages.reduce((total, each) => total + each[at], 0);
         const ends = http.calls.map(endOf);
         return { ends, messages: [sum(0), sum(1)], others: http.counted.length };
       });
     };
-    const everywhere = <Value>(value: Value) => sides.map(() => value);
     return { application, client: new GrpcTestClient(cleanup, port), sides, counted, everywhere };
   }
 
@@ -128,7 +124,7 @@ describe.each(ATTACK_DOORS)("gRPC through $name", ({ start }) => {
     await once(call, "data");
     call.cancel();
     expect((await ended).code).toBe(1);
-    await vi.waitFor(() => expect(application.cancelled()).toBe(1), WAIT);
+    await expect.poll(() => application.cancelled()).toBe(1);
     expect((await client.unary(Buffer.from("next"))).code).toBe(0);
     for (const { ends } of await counted(2)) expect(ends).toEqual(["200 DR 2", "200 - 0"]);
   });

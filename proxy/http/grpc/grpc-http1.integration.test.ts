@@ -1,6 +1,6 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
 import { Cleanup } from "../../../net/cleanup-fixture.ts";
 import { findFreePort } from "../../../net/free-port-fixture.ts";
 import { dialRaw, listen, readUntilClosed } from "../../../net/raw-client-fixture.ts";
@@ -67,7 +67,7 @@ describe.each(PATHS)("gRPC over HTTP/1.1 through $name", ({ isPair }) => {
     expect(answer.split(MESSAGE)).toHaveLength(3);
     expect(answer.toLowerCase()).toMatch(/\r\n0\r\ngrpc-status: 0\r\n\r\n$/);
     for (const { http } of path.sides) {
-      await vi.waitFor(() => expect(http.calls).toMatchObject([{ status: 200, flags: "-", grpcStatus: 0 }]));
+      await expect.poll(() => http.calls).toMatchObject([{ status: 200, flags: "-", grpcStatus: 0 }]);
       expect(http.messages).toEqual([[2, 2]]);
     }
   });
@@ -89,7 +89,7 @@ describe.each(PATHS)("gRPC over HTTP/1.1 through $name", ({ isPair }) => {
     endCall();
     expect((await readUntilClosed(client)).toLowerCase()).toMatch(/(?:^|\n)0\r\ngrpc-status: 0\r\n\r\n$/);
     for (const { http } of path.sides) {
-      await vi.waitFor(() => expect(http.calls).toMatchObject([{ flags: "-", grpcStatus: 0 }]));
+      await expect.poll(() => http.calls).toMatchObject([{ flags: "-", grpcStatus: 0 }]);
     }
   });
 
@@ -103,7 +103,7 @@ describe.each(PATHS)("gRPC over HTTP/1.1 through $name", ({ isPair }) => {
     expect(error).toMatchObject({ code: "ECONNRESET" });
     // Of two sidecars, one sees the other's reset.
     for (const { http } of path.sides) {
-      await vi.waitFor(() => expect(http.calls).toMatchObject([{ flags: expect.stringMatching(/^(?:UT|UC|DC)$/) }]));
+      await expect.poll(() => http.calls).toMatchObject([{ flags: expect.stringMatching(/^(?:UT|UC|DC)$/) }]);
     }
   });
 

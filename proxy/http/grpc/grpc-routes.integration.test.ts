@@ -1,5 +1,5 @@
 import { Metadata } from "@grpc/grpc-js";
-import { afterEach, describe, expect, it, vi } from "vitest";
+import { afterEach, describe, expect, it } from "vitest";
 import type { HttpRoute } from "../../../mesh/policy/routing/http-route.ts";
 import { systemClock } from "../../../mesh/runtime.ts";
 import { Cleanup } from "../../../net/cleanup-fixture.ts";
@@ -62,14 +62,14 @@ describe("a local reply to a call of gRPC", () => {
     expect(end.code).toBe(code);
     expect(end.details).toMatch(details);
     expect(application.calls).toEqual([]);
-    await vi.waitFor(() => expect(outbound.http.calls).toMatchObject([{ status: 200, flags, grpcStatus: code }]));
+    await expect.poll(() => outbound.http.calls).toMatchObject([{ status: 200, flags, grpcStatus: code }]);
     expect(outbound.http.logged).toMatchObject([{ status: 200, flags, grpcStatus: code, protocol: "HTTP/2" }]);
   });
 
   it("for an application that does not accept connections is UNAVAILABLE", async () => {
     const { inbound, outbound, client } = await openTo(await findFreePort(), {});
     expect((await client.unary(HELLO)).code).toBe(14);
-    await vi.waitFor(() => expect(inbound.http.calls).toMatchObject([{ status: 200, flags: "UF", grpcStatus: 14 }]));
+    await expect.poll(() => inbound.http.calls).toMatchObject([{ status: 200, flags: "UF", grpcStatus: 14 }]);
     expect(outbound.http.calls).toMatchObject([{ status: 200, grpcStatus: 14 }]);
   });
 });
@@ -81,7 +81,7 @@ describe("the timeout of a route", () => {
     const application = await startGrpcApplication(cleanup);
     const { outbound, client } = await openTo(application.port, { timeoutMs: 300 });
     expect((await client.unary(HELLO, WAIT)).code).toBe(4);
-    await vi.waitFor(() => expect(outbound.http.calls).toMatchObject([{ status: 200, grpcStatus: 4 }]));
+    await expect.poll(() => outbound.http.calls).toMatchObject([{ status: 200, grpcStatus: 4 }]);
   });
 
   it("ends a call whose response has begun with DEADLINE_EXCEEDED, behind what has arrived", async () => {
@@ -89,7 +89,7 @@ describe("the timeout of a route", () => {
     const { outbound, client } = await openTo(application.port, { timeoutMs: 500 });
     const { messages, code } = await readCall(client.serverStream(2, WAIT));
     expect([messages, code]).toEqual([["0", "1"], 4]);
-    await vi.waitFor(() => expect(outbound.http.calls).toMatchObject([{ status: 200, grpcStatus: 4 }]));
+    await expect.poll(() => outbound.http.calls).toMatchObject([{ status: 200, grpcStatus: 4 }]);
   });
 
   it("is the server's deadline, also if the client has none", async () => {
@@ -115,7 +115,7 @@ describe("retries of a route", () => {
     const { inbound, outbound, client } = await openTo(application.port, { retries: { attempts: 2, retryOn } });
     const { code, response } = await client.unary(HELLO);
     expect([code, response?.toString(), application.calls.length]).toEqual([0, "hello", 3]);
-    await vi.waitFor(() => expect(inbound.http.calls.map(({ grpcStatus }) => grpcStatus)).toEqual([14, 14, 0]));
+    await expect.poll(() => inbound.http.calls.map(({ grpcStatus }) => grpcStatus)).toEqual([14, 14, 0]);
     expect(outbound.http.calls).toMatchObject([{ status: 200, flags: "-", grpcStatus: 0 }]);
   });
 
@@ -124,7 +124,7 @@ describe("retries of a route", () => {
     const { outbound, client } = await openTo(application.port, { retries: { attempts: 1, retryOn } });
     expect((await client.unary(HELLO)).code).toBe(14);
     expect(application.calls).toHaveLength(2);
-    await vi.waitFor(() => expect(outbound.http.calls).toMatchObject([{ flags: "URX", grpcStatus: 14 }]));
+    await expect.poll(() => outbound.http.calls).toMatchObject([{ flags: "URX", grpcStatus: 14 }]);
   });
 
   it("do not repeat a call whose response has begun", async () => {
@@ -149,14 +149,9 @@ describe("a scrape", () => {
         .map(({ labels, value }) => `${labels["reporter"]} ${labels["request_protocol"]} ${labels[label]} ${value}`)
         .toSorted();
     };
-    await vi.waitFor(async () =>
-      expect(await read("istio_requests_total", "grpc_response_status")).toEqual([
-        "destination grpc 0 2",
-        "destination grpc 5 1",
-        "source grpc 0 2",
-        "source grpc 5 1",
-      ]),
-    );
+    await expect
+      .poll(() => read("istio_requests_total", "grpc_response_status"))
+      .toEqual(["destination grpc 0 2", "destination grpc 5 1", "source grpc 0 2", "source grpc 5 1"]);
     expect(await read("istio_request_messages_total", "source_workload")).toEqual([
       "destination grpc unknown 3",
       "source grpc unknown 3",

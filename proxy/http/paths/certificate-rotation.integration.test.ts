@@ -119,7 +119,7 @@ class Traffic {
 
   async completes(more: number): Promise<void> {
     const wanted = this.completed + more;
-    await expect.poll(() => this.completed, { interval: 2, timeout: 10_000 }).toBeGreaterThanOrEqual(wanted);
+    await expect.poll(() => this.completed, { interval: 2 }).toBeGreaterThanOrEqual(wanted);
   }
 
   async stop(): Promise<void> {
@@ -170,7 +170,7 @@ describe.each<UpstreamHttpVersion>(["1.1", "2", "adaptive"])(
       expect(inbound.registry.size).toBeLessThanOrEqual(version === "2" ? 1 : CLIENTS);
       expect([inbound.recorder.refusals, inbound.recorder.cuts, outbound.recorder.cuts]).toEqual([[], [], []]);
       expect(outbound.http.counted.every(({ status, flags }) => status === 200 && flags === "-")).toBe(true);
-    }, 40_000);
+    });
 
     it("a renewal on one side alone fails no request", async () => {
       const path = await startPath(respondWithPeer, version);
@@ -183,7 +183,7 @@ describe.each<UpstreamHttpVersion>(["1.1", "2", "adaptive"])(
       await traffic.stop();
       expect(traffic.failures).toEqual([]);
       expect([path.inbound.recorder.refusals, path.inbound.recorder.cuts]).toEqual([[], []]);
-    }, 40_000);
+    });
 
     it("a long response completes on its own connection, which is then closed", async () => {
       const answers: ServerResponse[] = [];

@@ -42,7 +42,7 @@ const CLIENTS = fc.array(fc.array(TURN, { minLength: 1, maxLength: 3 }), { minLe
 
 /** Occurs in no head and no framing. */
 const CONTENT = "~";
-const WAIT = { interval: 2, timeout: 10_000 };
+const WAIT = { interval: 2, timeout: 45_000 };
 
 /** Requests that have arrived at the application, by path. */
 class Arrivals {

@@ -170,12 +170,12 @@ describe("a peer", () => {
   it("that may no longer represent the destination is cut off with its shared connection", async () => {
     const { side, server } = await startHop({ onStream: () => undefined });
     const answer = sendRaw(cleanup, side.port, GET);
-    await expect.poll(() => server.sessions.length, { timeout: 5000 }).toBe(1);
-    await expect.poll(() => side.registry.size, { timeout: 5000 }).toBe(2);
+    await expect.poll(() => server.sessions.length).toBe(1);
+    await expect.poll(() => side.registry.size).toBe(2);
     const overrides = { protocol: "http", connectionPool: { httpVersion: "2" } } as const;
     side.setDestination(meshDestination([server.port], { identities: [HELLO], overrides }));
     expect(await answer).not.toMatch(/^HTTP\/1\.1 200/);
-    await expect.poll(() => side.registry.size, { timeout: 5000 }).toBe(0);
+    await expect.poll(() => side.registry.size).toBe(0);
     expect(await sendRaw(cleanup, side.port, GET)).toMatch(/^HTTP\/1\.1 503 /);
   });
 
@@ -185,7 +185,7 @@ describe("a peer", () => {
     const side = await startOutboundSide(cleanup, { destination: meshDestination([server.port], { overrides }) });
     const first = await dialRaw(cleanup, side.port);
     first.write(GET);
-    await expect.poll(() => server.sessions.length, { timeout: 5000 }).toBe(1);
+    await expect.poll(() => server.sessions.length).toBe(1);
     expect(await sendRaw(cleanup, side.port, GET)).toMatch(/^HTTP\/1\.1 503 .*upstream overflow/s);
     expect(side.http.counted).toMatchObject([{ status: 503, flags: "UO" }]);
   });

@@ -21,7 +21,7 @@ export interface WireOutcome {
 }
 
 /** An endpoint that neither answers nor closes for so long has failed the case. */
-const PATIENCE_MS = 8000;
+const PATIENCE_MS = 45_000;
 
 const ATTACK_ID = 1;
 const NEIGHBOUR_ID = 3;
