@@ -113,7 +113,7 @@ export class Workload {
     try {
       const client = createClient(IstioCertificateService, connection.transport);
       const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
-      const { certChain: chain } = await client.createCertificate({ csr }, { headers, timeoutMs: 10_000 });
+      const { certChain: chain } = await client.createCertificate({ csr }, { headers, timeoutMs: 60_000 });
       return { chain, keyPem: key.export({ type: "pkcs8", format: "pem" }).toString() };
     } finally {
       connection.close();
@@ -129,7 +129,7 @@ export class Workload {
         address: parseControlPlaneAddress(address),
         rootsPem,
         clock: systemClock,
-        signal: AbortSignal.timeout(10_000),
+        signal: AbortSignal.timeout(60_000),
       },
       ...(context && { context }),
     });

@@ -26,7 +26,7 @@ async function start(server: TestApiServer): Promise<Started> {
   const stop = new AbortController();
   const log = new RecordingLogger();
   const [port, metricsPort] = [await findFreePort(), await findFreePort()];
-  const api = server.client(server.adminToken, { timeoutMs: 2000 });
+  const api = server.client(server.adminToken, { timeoutMs: 60_000 });
   const starting = startControlPlane(
     {
       source: { kind: "kubernetes", api, instance: "istiod-1" },

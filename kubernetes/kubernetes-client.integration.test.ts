@@ -18,7 +18,7 @@ async function start(listener: RequestListener, options: KubernetesClientOptions
   const access = await startScriptedServer(cleanup, listener);
   const client = createKubernetesClient(
     { access, clock: systemClock, random: () => 0, log: new RecordingLogger() },
-    { timeoutMs: 5000, ...options },
+    { timeoutMs: 60_000, ...options },
   );
   cleanup.add(() => client.close());
   return client;

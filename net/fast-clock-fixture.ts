@@ -4,12 +4,15 @@ import { FakeClock } from "../mesh/fake-clock-fixture.ts";
 import type { Cleanup } from "./cleanup-fixture.ts";
 
 const TICK_MS = 5;
+/** After the process has stood still, each step makes up for so much of what is missing. */
+const CATCH_UP = 1 / 16;
 
 /**
  * A clock that begins at the system's time, and runs at most `factor` times as fast. Each step of `factor` × 5 ms is
  * taken after the process has had its turn: while a busy machine keeps it from its sockets and files, time stands still
- * too, and no certificate expires that a quick machine would have renewed. It is never behind the system's clock, by
- * which OpenSSL judges certificates. It stops with the test.
+ * too, and no certificate expires that a quick machine would have renewed. It is hardly ever behind the system's clock, by
+ * which OpenSSL judges certificates: then its steps are longer, but no time limit passes between two turns. It stops with
+ * the test.
  */
 export function startFastClock(cleanup: Cleanup, factor = 10): FakeClock {
   const clock = new FakeClock(Date.now());
@@ -20,7 +23,7 @@ export function startFastClock(cleanup: Cleanup, factor = 10): FakeClock {
   const tick = async (): Promise<void> => {
     // By a thread of the pool, which is where files are read.
     await stat(import.meta.dirname);
-    await clock.advance(Math.max(factor * TICK_MS, Date.now() - clock.now()));
+    await clock.advance(Math.max(factor * TICK_MS, Math.ceil((Date.now() - clock.now()) * CATCH_UP)));
     if (isRunning) setTimeout(tick, TICK_MS);
   };
   void tick();

@@ -160,7 +160,7 @@ describe.concurrent("no request fails", () => {
     expect(failures).toEqual([]);
     for (const count of requests) expect(count).toBeGreaterThan(20);
     expect(made).toEqual(IDENTITIES.map(() => faults.length));
-  }, 150_000);
+  }, 300_000);
 
   it("while tokens have expired, the bundle is emptied, and the authority is killed in mid-request", async (test) => {
     const { plane, renewed, traffic } = await startMesh(SHORT_LIFETIME_MS, test);
@@ -194,5 +194,5 @@ describe.concurrent("no request fails", () => {
     process.stdout.write(`${formatTraffic(report)}; killed in the first of ${kills} signing requests\n`);
     expect(failures).toEqual([]);
     for (const count of requests) expect(count).toBeGreaterThan(20);
-  }, 150_000);
+  }, 300_000);
 });

@@ -51,10 +51,10 @@ export async function startOutboundSide(cleanup: Cleanup, options: OutboundSideO
   const { plane, recorder, ...telemetry } = createPlane(
     options.secureContexts ?? secureContextsOf(HELLO),
     {
-      discovery: { watch, resolveTimeoutMs: options.resolveTimeoutMs ?? 5000 },
+      discovery: { watch, resolveTimeoutMs: options.resolveTimeoutMs ?? 60_000 },
       connectionLimits: { maxPerDirection: options.maxConnections ?? 5000 },
       timeLimits: SHORT_LIMITS,
-      dialerLimits: { connectTimeoutMs: 500 },
+      dialerLimits: { connectTimeoutMs: 60_000 },
       clock: options.clock ?? systemClock,
     },
     options.http,

@@ -124,4 +124,4 @@ it("a root that is replaced by force is refused, the mesh moves to it by two edi
   for (const count of report.requests) expect(count).toBeGreaterThan(10);
   expect([...faults]).toEqual([]);
   expect(sidecars.map(isRenewed)).toEqual([true, true]);
-}, 150_000);
+}, 300_000);

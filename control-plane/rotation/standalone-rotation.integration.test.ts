@@ -172,4 +172,4 @@ it("one control plane replaces its root by request, and goes on after a restart 
   expect([...mesh.keyLines, "PRIVATE KEY"].filter((line) => said.includes(line))).toEqual([]);
   const open = mesh.files().filter(({ text, mode }) => text.includes("PRIVATE KEY") && (mode & 0o177) !== 0);
   expect(open.map(({ path }) => path)).toEqual([]);
-}, 150_000);
+}, 300_000);

@@ -180,7 +180,7 @@ async function askForCertificate(request: Ask, port: number, ca: string): Promis
   const client = createClient(IstioCertificateService, transport);
   const headers = request.bearer === undefined ? {} : { authorization: `Bearer ${request.bearer}` };
   const message = { csr: request.csr ?? "", validityDuration: request.seconds ?? 0n };
-  return (await client.createCertificate(message, { headers, timeoutMs: 10_000 })).certChain;
+  return (await client.createCertificate(message, { headers, timeoutMs: 60_000 })).certChain;
 }
 
 function createCsr(keyFile: string, keyArgs: readonly string[]): string {

@@ -3,6 +3,7 @@ import { connect, type Socket } from "node:net";
 import { createSecureContext, type TLSSocket } from "node:tls";
 import { Code, ConnectError } from "@connectrpc/connect";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
+import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
 import { formatChainPem, hostileDsaKey, mintCrossIssued } from "../../mesh/identity/hostile-chain-fixture.ts";
 import {
   CALL_HEADERS,
@@ -187,10 +188,14 @@ it("unauthenticated clients past the handshake displace each other, never a call
 });
 
 it("an unauthenticated client's connection ends at its time limit, a verified caller's stays open", async () => {
-  const brief = await startControlPlaneFixture({ limits: { unverifiedLifetimeMs: 300 } });
+  const clock = new FakeClock(Date.now());
+  const limits = { unverifiedLifetimeMs: 60_000, pingIntervalMs: 600_000 };
+  const brief = await startControlPlaneFixture({ clock, limits });
   const known = brief.dialHttp2(await brief.workload());
   const client = brief.dialHttp2();
-  await Promise.all([once(known, "remoteSettings"), closing(client)]);
+  await Promise.all([known, client].map((session) => once(session, "remoteSettings")));
+  await clock.advance(60_000);
+  await closing(client);
   await new Promise((resolve) => known.ping(resolve));
   expect(known.destroyed).toBe(false);
   known.destroy();

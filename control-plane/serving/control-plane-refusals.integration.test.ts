@@ -1,25 +1,20 @@
 import { once } from "node:events";
 import { type ClientHttp2Session, type ClientHttp2Stream, constants } from "node:http2";
 import { connect, type Socket } from "node:net";
-import { afterEach, beforeEach, expect, it } from "vitest";
+import { afterEach, expect, it } from "vitest";
 import { IstioCertificateService } from "../../mesh/api/gen/ca_pb.ts";
 import { CALL_HEADERS, type ControlPlaneFixture, closing, startControlPlaneFixture } from "./control-plane-fixture.ts";
+import type { ControlPlaneLimits } from "./control-plane-limits.ts";
 
 let plane: ControlPlaneFixture;
 const MAX_ARRIVING = 20;
 const CALLS_A_SESSION = 10;
 
-beforeEach(async () => {
-  plane = await startControlPlaneFixture({
-    limits: {
-      maxUnverifiedConnections: 5,
-      unverifiedLifetimeMs: 1500,
-      handshakeTimeoutMs: 300,
-      maxArrivingOfUnverified: MAX_ARRIVING,
-      maxArrivingOfVerified: MAX_ARRIVING,
-    },
-  });
-});
+/** Only the tests of the time limits make them short: a handshake may take a while on a busy machine. */
+async function start(limits: Partial<ControlPlaneLimits> = {}): Promise<void> {
+  const arriving = { maxArrivingOfUnverified: MAX_ARRIVING, maxArrivingOfVerified: MAX_ARRIVING };
+  plane = await startControlPlaneFixture({ limits: { maxUnverifiedConnections: 5, ...arriving, ...limits } });
+}
 afterEach(() => plane.stop());
 
 const refused = (reason: string): string => `entente_control_plane_connections_refused_total{reason="${reason}"}`;
@@ -32,9 +27,20 @@ async function dial(bytes: string): Promise<Socket> {
   return socket.resume();
 }
 
-it.each([
+interface Refusal {
+  readonly name: string;
+  readonly reason: string;
+  readonly limits?: Partial<ControlPlaneLimits>;
+  readonly open: () => Promise<Parameters<typeof closing>[0]>;
+}
+
+it.each<Refusal>([
   { name: "no TLS", reason: "handshake_failed", open: () => dial("GET / HTTP/1.1\r\n\r\n") },
-  { name: "silence", reason: "handshake_timeout", open: () => dial("") },
+  {
+    name: "silence",
+    limits: { handshakeTimeoutMs: 300 },
+    ...{ reason: "handshake_timeout", open: () => dial("") },
+  },
   { name: "no HTTP/2", reason: "no_http2", open: async () => plane.dialTls({ ALPNProtocols: [] }).resume() },
   {
     name: "garbage within TLS",
@@ -46,14 +52,20 @@ it.each([
       return socket.resume();
     },
   },
-  { name: "an unauthenticated client that stays", reason: "overstayed", open: async () => plane.dialHttp2() },
-])("a connection that ends for $name is counted as $reason, once", async ({ reason, open }) => {
+  {
+    name: "an unauthenticated client that stays",
+    limits: { unverifiedLifetimeMs: 1500 },
+    ...{ reason: "overstayed", open: async () => plane.dialHttp2() },
+  },
+])("a connection that ends for $name is counted as $reason, once", async ({ reason, limits, open }) => {
+  await start(limits);
   await closing(await open());
   await expect.poll(() => plane.metric(refused(reason))).toBe(1);
   expect(await plane.metric(refused("displaced"))).toBe(0);
 });
 
 it("displaced clients are counted, and for no other reason", async () => {
+  await start();
   const idle: Socket[] = [];
   for (let count = 0; count < 8; count += 1) idle.push(await dial(""));
   await Promise.all(idle.slice(0, 3).map(closing));
@@ -71,6 +83,7 @@ async function holdCalls(session: ClientHttp2Session): Promise<readonly ClientHt
 }
 
 it("endless requests of unauthenticated clients displace each other, not those of callers with a certificate", async () => {
+  await start();
   const certificate = await plane.workload();
   const open: (readonly ClientHttp2Stream[])[] = [];
   const sessions: ClientHttp2Session[] = [];
@@ -90,6 +103,7 @@ it("endless requests of unauthenticated clients displace each other, not those o
 });
 
 it("calls with a complete request no longer count as arriving, however long their response takes", async () => {
+  await start();
   let waiting = 0;
   const slow = await startControlPlaneFixture({
     limits: { maxArrivingOfVerified: MAX_ARRIVING, maxStreamsOfVerified: 100 },

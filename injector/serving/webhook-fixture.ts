@@ -9,16 +9,17 @@ import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import { type Logger, systemClock } from "../../mesh/runtime.ts";
 import { TEST_SETTINGS } from "../admission/pod-fixture.ts";
 import { startServingCertificate } from "./serving-certificate.ts";
-import { startWebhookServer, type WebhookServer } from "./webhook-server.ts";
+import { startWebhookServer, type WebhookLimits, type WebhookServer } from "./webhook-server.ts";
 
 const root = mintRoot();
 const NAME = "istiod.istio-system.svc";
 export const DAY_MS = 86_400_000;
 
+/** Small where a test reaches them. The times are long: a busy machine needs seconds for a handshake. */
 export const TEST_LIMITS = {
-  headersTimeoutMs: 300,
-  requestTimeoutMs: 600,
-  handshakeTimeoutMs: 300,
+  headersTimeoutMs: 60_000,
+  requestTimeoutMs: 60_000,
+  handshakeTimeoutMs: 60_000,
   maxConnections: 8,
   maxBodyBytes: 64 * 1024,
   maxBodiesBytes: 128 * 1024,
@@ -48,10 +49,10 @@ export function mintServing(notAfter: Date = new Date(Date.now() + DAY_MS)): Min
   return mintLeaf({ issuer: root, uriSans: [], dnsSans: [NAME], notBefore, notAfter });
 }
 
-export async function startTestWebhook(): Promise<TestWebhook> {
+export async function startTestWebhook(times: Partial<WebhookLimits> = {}): Promise<TestWebhook> {
   const directory = mkdtempSync(join(tmpdir(), "entente-webhook-"));
   const log = new RecordingLogger();
-  const start = () => startServer(directory, log);
+  const start = () => startServer(directory, { log, limits: { ...TEST_LIMITS, ...times } });
   const writePair = (certificate: string, key: string) => {
     writeFileSync(join(directory, "tls.crt"), certificate);
     writeFileSync(join(directory, "tls.key"), key, { mode: 0o600 });
@@ -98,7 +99,10 @@ export function closed(socket: TLSSocket): Promise<void> {
   return new Promise((resolve) => socket.once("close", () => resolve()));
 }
 
-async function startServer(directory: string, log: Logger): Promise<WebhookServer> {
+async function startServer(
+  directory: string,
+  { log, limits }: { readonly log: Logger; readonly limits: Partial<WebhookLimits> },
+): Promise<WebhookServer> {
   const certificate = await startServingCertificate({
     certificateFile: join(directory, "tls.crt"),
     keyFile: join(directory, "tls.key"),
@@ -113,7 +117,7 @@ async function startServer(directory: string, log: Logger): Promise<WebhookServe
     settings: () => TEST_SETTINGS,
     clock: systemClock,
     log,
-    limits: TEST_LIMITS,
+    limits,
   });
   return {
     port: server.port,

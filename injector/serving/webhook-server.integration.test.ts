@@ -208,6 +208,8 @@ describe("the webhook's server", () => {
       bytes: "POST /inject HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{",
     },
   ])("cuts off a client that $name and then nothing", async ({ bytes }) => {
+    await webhook.stop();
+    webhook = await startTestWebhook({ headersTimeoutMs: 300, requestTimeoutMs: 600 });
     const socket = await webhook.open();
     socket.write(bytes);
     await closed(socket);

@@ -6,8 +6,8 @@ import { KINDS } from "../../kubernetes/kinds.ts";
 import type { TestApiServer } from "../../kubernetes/test-server/test-api-server-fixture.ts";
 import { RecordingLogger, unlimitedLog } from "../../mesh/recording-logger-fixture.ts";
 import { TEST_SETTINGS } from "../../mesh/resources/resource-set-fixture.ts";
-import { systemClock } from "../../mesh/runtime.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
+import { startFastClock } from "../../net/fast-clock-fixture.ts";
 import { until } from "../../net/until-fixture.ts";
 import { NAMESPACE, type Right, startRightsCluster } from "./rights-cluster-fixture.ts";
 
@@ -26,7 +26,8 @@ async function start(server: TestApiServer): Promise<{ readonly rotation: Rotati
   cleanup.add(() => stop.abort());
   const api = server.client(server.identities.issueToken({ namespace: NAMESPACE, serviceAccount: "istiod" }));
   const deps = {
-    ...{ clock: systemClock, random: () => 0.5, log: new RecordingLogger(), registry: new Registry() },
+    // Leases last a second, also on a machine on which this process stands still for as long.
+    ...{ clock: startFastClock(cleanup, 1), random: () => 0.5, log: new RecordingLogger(), registry: new Registry() },
     signal: stop.signal,
   };
   const identity = await startIdentity(

@@ -20,7 +20,7 @@ afterEach(() => cleanup.run());
 const { pods } = KINDS;
 
 function clientOf(access: ClusterAccess, log = new RecordingLogger()): KubernetesClient {
-  const client = createKubernetesClient({ access, clock: systemClock, random: () => 0, log }, { timeoutMs: 5000 });
+  const client = createKubernetesClient({ access, clock: systemClock, random: () => 0, log }, { timeoutMs: 60_000 });
   cleanup.add(() => client.close());
   return client;
 }

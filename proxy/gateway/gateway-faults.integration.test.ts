@@ -3,7 +3,7 @@ import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
 import type { HttpRoute } from "../../mesh/policy/routing/http-route.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
 import { OK_REPLY, type Reply } from "../../net/lenient-upstream-fixture.ts";
-import { dialRaw, readUntil, sendRaw } from "../../net/raw-client-fixture.ts";
+import { dialRaw, readUntil, readUntilClosed, sendRaw } from "../../net/raw-client-fixture.ts";
 import { startLenientGateway } from "./gateway-fixture.ts";
 import type { GatewayOptions } from "./gateway-options.ts";
 
@@ -124,9 +124,13 @@ describe("a route's timeout", () => {
 
   it("in the middle of a response does not make it look complete", async () => {
     const reply: Reply = () => "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf";
-    const { port, upstream } = await start({ timeoutMs: 100 }, { reply });
-    const answer = await sendRaw(cleanup, port, request("/"));
-    expect(answer).toMatch(/^HTTP\/1\.1 200 .*half$/s);
+    const clock = new FakeClock();
+    const { port, upstream } = await start({ timeoutMs: 100 }, { options: { clock }, reply });
+    const client = await dialRaw(cleanup, port);
+    client.write(request("/"));
+    expect(await readUntil(client, "half")).toMatch(/^HTTP\/1\.1 200 /);
+    await clock.advance(100);
+    expect(await readUntilClosed(client)).toBe("");
     await expect.poll(() => upstream.connections).toBe(0);
   });
 

@@ -1,8 +1,10 @@
 import { createServer } from "node:net";
 import { afterEach, describe, expect, it } from "vitest";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
+import { startFastClock } from "../../net/fast-clock-fixture.ts";
 import { OK_REPLY, startLenientUpstream } from "../../net/lenient-upstream-fixture.ts";
 import { dialRaw, listen, readUntil, readUntilClosed, sendRaw } from "../../net/raw-client-fixture.ts";
+import { Deadlines } from "../http/deadlines.ts";
 import { startLenientGateway, startTestGateway } from "./gateway-fixture.ts";
 import type { GatewayLimits } from "./gateway-limits.ts";
 import { FramedClient } from "./requests/framed-client.ts";
@@ -44,33 +46,37 @@ describe("a client that is slow or exceeds limits", () => {
   });
 
   it("is not cut while its body moves, however long it takes", async () => {
-    const { port, upstream } = await start({ bodyIdleMs: 600, headersTimeoutMs: 600 });
+    const clock = startFastClock(cleanup);
+    const limits = { bodyIdleMs: 600, headersTimeoutMs: 600 };
+    const { port, upstream } = await startLenientGateway(cleanup, { limits, deadlines: new Deadlines(clock, 20) });
     const client = await dialRaw(cleanup, port);
     client.write(`POST /a HTTP/1.1\r\n${HOST}Content-Length: 20\r\nConnection: close\r\n\r\n`);
     let sent = 0;
-    const drip = setInterval(() => {
+    const drip = (): void => {
       sent += 1;
       client.write("x");
-      if (sent === 20) clearInterval(drip);
-    }, 60);
-    cleanup.add(() => clearInterval(drip));
+      if (sent < 20) clock.setTimeout(drip, 60);
+    };
+    drip();
     expect(await readUntilClosed(client)).toMatch(/^HTTP\/1\.1 200 OK/);
     expect(upstream.executed[0]?.body).toBe("x".repeat(20));
   });
 
   it("is not cut because of an upstream that stops reading", async () => {
     const size = 8_000_000;
+    const clock = startFastClock(cleanup);
     const server = createServer((socket) => {
       socket.on("error", () => undefined);
       let received = 0;
-      setTimeout(() => {
+      clock.setTimeout(() => {
         socket.on("data", (chunk: Buffer) => {
           received += chunk.length;
           if (received > size) socket.end("HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
         });
       }, 1500);
     });
-    const { port } = await startTestGateway(cleanup, await listen(cleanup, server), { limits: { bodyIdleMs: 600 } });
+    const options = { limits: { bodyIdleMs: 600 }, deadlines: new Deadlines(clock, 20) };
+    const { port } = await startTestGateway(cleanup, await listen(cleanup, server), options);
     const body = "x".repeat(size);
     const request = `POST /a HTTP/1.1\r\n${HOST}Content-Length: ${size}\r\nConnection: close\r\n\r\n${body}`;
     expect(await sendRaw(cleanup, port, request)).toMatch(/^HTTP\/1\.1 200 OK/);
@@ -108,7 +114,8 @@ describe("a client that is slow or exceeds limits", () => {
     const upstream = await startLenientUpstream(cleanup, (asked, socket) =>
       asked.line.includes("/slow") ? undefined : OK_REPLY(asked, socket),
     );
-    const limits = { upstreamIdleMs: 300 };
+    // The system's clock measures it, and a busy machine needs a while to send and to serve all of them.
+    const limits = { upstreamIdleMs: 4000 };
     const { port, gateway } = await startTestGateway(cleanup, upstream.port, { limits });
     const clients = await Promise.all(Array.from({ length: 50 }, () => dialRaw(cleanup, port)));
     for (const client of clients) client.end(`GET /slow HTTP/1.1\r\n${HOST}\r\n`);
@@ -176,7 +183,7 @@ describe("a client that is slow or exceeds limits", () => {
     { name: "zeros", bytes: "\0".repeat(300) },
     { name: "an HTTP/2 preface", bytes: "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" },
   ])("is refused for $name, and others are served", async ({ bytes }) => {
-    const { port } = await start({ headersTimeoutMs: 200 });
+    const { port } = await start();
     expect(await sendRaw(cleanup, port, bytes)).toMatch(/^HTTP\/1\.1 (?:400|408|501|505) /);
     expect(await sendRaw(cleanup, port, LAST)).toContain("served GET /last");
   });

@@ -5,8 +5,10 @@ import type { Socket } from "node:net";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { afterEach, describe, expect, it } from "vitest";
+import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
 import { listen as listenHttp, sendRaw } from "../../net/raw-client-fixture.ts";
+import { SHORT_LIMITS } from "../data-plane-fixture.ts";
 import { startInboundSide } from "../inbound-side-fixture.ts";
 import { meshDestination } from "../mesh-identities-fixture.ts";
 import { startOutboundSide } from "../outbound-side-fixture.ts";
@@ -107,12 +109,12 @@ describe("clients that stay silent", () => {
   });
 
   it("are not closed once something was delivered", async () => {
-    const limits = { silenceTimeoutMs: 60 };
-    const side = await startInboundSide(cleanup, { mode: "PERMISSIVE", applicationPort: await startEcho(), limits });
+    const clock = new FakeClock();
+    const side = await startInboundSide(cleanup, { mode: "PERMISSIVE", applicationPort: await startEcho(), clock });
     const client = connectClient(cleanup, side.port);
     client.write("\0first");
     await once(client, "data");
-    await new Promise((resolve) => setTimeout(resolve, 150));
+    await clock.advance(2 * SHORT_LIMITS.silenceTimeoutMs);
     client.end("last");
     expect((await readAll(client)).text).toBe("last");
   });

@@ -76,14 +76,13 @@ describe("the client meets a server that", () => {
     expect(server.requests).toHaveLength(1);
   });
 
-  it("is away: the call fails at once and says what to check; back, the same client works", async () => {
+  it("is away: the call fails long before its time limit and says what to check; back, the same client works", async () => {
     const server = await startTestApiServer(cleanup);
-    const client = server.client();
+    // An hour by the system's clock.
+    const client = server.client(server.adminToken, { timeoutMs: 3_600_000 });
     await client.list(pods, {});
     await server.away();
-    const startedMs = performance.now();
     await expect(client.list(pods, {})).rejects.toThrow(/ECONNREFUSED.*is the API server running/);
-    expect(performance.now() - startedMs).toBeLessThan(2000);
     await server.back();
     expect((await client.list(pods, {})).items).toEqual([]);
   });

@@ -73,8 +73,13 @@ describe("a request is retried", () => {
       held.push(() => socket.write("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlate"));
       return undefined;
     };
-    const { port, upstream } = await start(retriesOf("reset", 1, { perTryTimeoutMs: 80 }), reply);
-    const answer = await sendRaw(cleanup, port, request());
+    const clock = new FakeClock();
+    const { port, upstream } = await start(retriesOf("reset", 1, { perTryTimeoutMs: 80 }), reply, { clock });
+    const arrived = upstream.next("request");
+    const answered = sendRaw(cleanup, port, request());
+    await arrived;
+    await clock.advance(80);
+    const answer = await answered;
     await expect.poll(() => upstream.connections).toBe(1);
     held[0]?.();
     expect(answer).toMatch(/^HTTP\/1\.1 200 .*served GET/s);

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { createServer as createHttpServer, type RequestListener } from "node:http";
 import { afterEach, describe, expect, it } from "vitest";
+import { FakeClock } from "../../../mesh/fake-clock-fixture.ts";
 import { Cleanup } from "../../../net/cleanup-fixture.ts";
 import { ask } from "../../../net/http-fixture.ts";
 import { OK_REPLY, type Reply } from "../../../net/lenient-upstream-fixture.ts";
@@ -222,7 +223,7 @@ describe("an upstream that fails", () => {
   );
 
   it("again and again does not fill the log", async () => {
-    const { port, dialer, log, answers } = await start();
+    const { port, dialer, log, answers } = await start(OK_REPLY, { clock: new FakeClock() });
     dialer.failure = { reason: "connect_failed", message: "hello.ns1: ECONNREFUSED" };
     for (let index = 0; index < 30; index += 1) await sendRaw(cleanup, port, formatRequest("/", { headers: CLOSE }));
     const lines = log.lines.filter(({ level }) => level === "warn");

@@ -1,6 +1,8 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { afterEach, describe, expect, it } from "vitest";
+import { FakeClock } from "../../../mesh/fake-clock-fixture.ts";
+import { type Clock, systemClock } from "../../../mesh/runtime.ts";
 import { Cleanup } from "../../../net/cleanup-fixture.ts";
 import { findFreePort } from "../../../net/free-port-fixture.ts";
 import { dialRaw, listen, readUntilClosed } from "../../../net/raw-client-fixture.ts";
@@ -41,13 +43,13 @@ const PATHS = [
 ] as const;
 
 describe.each(PATHS)("gRPC over HTTP/1.1 through $name", ({ isPair }) => {
-  async function open(applicationPort: number) {
+  async function open(applicationPort: number, clock: Clock = systemClock) {
     const http = { limits: { bodyIdleMs: 1 } };
     const mode = isPair ? "STRICT" : "PERMISSIVE";
-    const inbound = await startInboundSide(cleanup, { mode, applicationPort, protocol: "http", http });
+    const inbound = await startInboundSide(cleanup, { mode, applicationPort, protocol: "http", http, clock });
     if (!isPair) return { port: inbound.port, sides: [inbound] };
     const destination = meshDestination([inbound.port], { overrides: { protocol: "http" } });
-    const outbound = await startOutboundSide(cleanup, { destination, http });
+    const outbound = await startOutboundSide(cleanup, { destination, http, clock });
     const sides: readonly Pick<InboundSide, "http">[] = [inbound, outbound];
     return { port: outbound.port, sides };
   }
@@ -94,12 +96,15 @@ describe.each(PATHS)("gRPC over HTTP/1.1 through $name", ({ isPair }) => {
   });
 
   it("resets the client whose deadline passes in the middle of a response: no later response may look like its rest", async () => {
-    const path = await open(await startApplication((say) => say()));
+    const clock = new FakeClock(Date.now());
+    const path = await open(await startApplication((say) => say()), clock);
     const client = await dialRaw(cleanup, path.port);
-    client.write(HEAD.replace("TE:", "grpc-timeout: 300m\r\nTE:") + chunk(MESSAGE) + END, "latin1");
+    client.write(HEAD.replace("TE:", "grpc-timeout: 60S\r\nTE:") + chunk(MESSAGE) + END, "latin1");
     const [begun] = await once(client, "data");
     expect(String(begun)).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
-    const [error] = await once(client, "error");
+    const failed = once(client, "error");
+    await clock.advance(60_000);
+    const [error] = await failed;
     expect(error).toMatchObject({ code: "ECONNRESET" });
     // Of two sidecars, one sees the other's reset.
     for (const { http } of path.sides) {

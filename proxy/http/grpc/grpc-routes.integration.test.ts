@@ -1,7 +1,8 @@
 import { Metadata } from "@grpc/grpc-js";
 import { afterEach, describe, expect, it } from "vitest";
+import { FakeClock } from "../../../mesh/fake-clock-fixture.ts";
 import type { HttpRoute } from "../../../mesh/policy/routing/http-route.ts";
-import { systemClock } from "../../../mesh/runtime.ts";
+import { type Clock, systemClock } from "../../../mesh/runtime.ts";
 import { Cleanup } from "../../../net/cleanup-fixture.ts";
 import { findFreePort } from "../../../net/free-port-fixture.ts";
 import { parseExposition, readPage } from "../../../net/metrics/exposition-fixture.ts";
@@ -24,11 +25,30 @@ function route(more: Partial<HttpRoute>): HttpRoute {
 }
 
 /** A client behind its sidecar, whose route leads through the server's sidecar to this port. */
-async function openTo(applicationPort: number, more: Partial<HttpRoute>, http: HttpSideOptions = {}) {
+async function openTo(
+  applicationPort: number,
+  more: Partial<HttpRoute>,
+  { http = {}, clock = systemClock }: { readonly http?: HttpSideOptions; readonly clock?: Clock } = {},
+) {
   const inbound = await startInboundSide(cleanup, { mode: "STRICT", applicationPort, protocol: "grpc", http });
   const destination = meshDestination([inbound.port], { overrides: { protocol: "grpc", routes: [route(more)] } });
-  const outbound = await startOutboundSide(cleanup, { destination, http });
+  const outbound = await startOutboundSide(cleanup, { destination, http, clock });
   return { inbound, outbound, client: new GrpcTestClient(cleanup, outbound.port) };
+}
+
+/** A call whose server sends so many messages, and no end. Once they have arrived the time of the call's route is over. */
+async function exceedTimeout(applicationPort: number, count: number, more: Partial<HttpRoute> = {}) {
+  const clock = new FakeClock(Date.now());
+  const { outbound, client } = await openTo(applicationPort, { ...more, timeoutMs: 60_000 }, { clock });
+  const call = client.serverStream(count, WAIT);
+  let arrived = 0;
+  call.on("data", () => {
+    arrived += 1;
+  });
+  const over = readCall(call);
+  await expect.poll(() => arrived).toBe(count);
+  await clock.advance(60_000);
+  return { outbound, ...(await over) };
 }
 
 describe("a local reply to a call of gRPC", () => {
@@ -86,8 +106,7 @@ describe("the timeout of a route", () => {
 
   it("ends a call whose response has begun with DEADLINE_EXCEEDED, behind what has arrived", async () => {
     const application = await startGrpcApplication(cleanup);
-    const { outbound, client } = await openTo(application.port, { timeoutMs: 500 });
-    const { messages, code } = await readCall(client.serverStream(2, WAIT));
+    const { outbound, messages, code } = await exceedTimeout(application.port, 2);
     expect([messages, code]).toEqual([["0", "1"], 4]);
     await expect.poll(() => outbound.http.calls).toMatchObject([{ status: 200, grpcStatus: 4 }]);
   });
@@ -129,8 +148,7 @@ describe("retries of a route", () => {
 
   it("do not repeat a call whose response has begun", async () => {
     const application = await startGrpcApplication(cleanup);
-    const { client } = await openTo(application.port, { retries: { attempts: 2, retryOn }, timeoutMs: 500 });
-    expect((await readCall(client.serverStream(1, WAIT))).code).toBe(4);
+    expect((await exceedTimeout(application.port, 1, { retries: { attempts: 2, retryOn } })).code).toBe(4);
     expect(application.calls).toHaveLength(1);
   });
 });
@@ -139,7 +157,7 @@ describe("a scrape", () => {
   it("shows calls by their status and messages in both directions, at the client's and the server's sidecar", async () => {
     const metrics = createProxyMetrics({ clock: systemClock });
     const application = await startGrpcApplication(cleanup);
-    const { client } = await openTo(application.port, {}, { meters: metrics });
+    const { client } = await openTo(application.port, {}, { http: { meters: metrics } });
     await readCall(client.serverStream(3));
     await client.unary(HELLO, metadataOf({ "x-fail": "5" }));
     await client.unary(HELLO, new Metadata());
