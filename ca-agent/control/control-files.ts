@@ -3,7 +3,8 @@ import { link, open, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { errnoOf, isNoSuchFile, MeshError } from "../../mesh/mesh-error.ts";
 import { CaError } from "../ca-error.ts";
-import { syncDirectory, writeDurably } from "../durable-files.ts";
+import { type FileOwner, syncDirectory, writeDurably } from "../durable-files.ts";
+import { listGenerations as listAuthorities } from "../rotation/storage/own-directory.ts";
 
 /** A file with a desired state. Each change is a new file with the next number; the highest one counts. */
 export interface ControlFile {
@@ -114,7 +115,7 @@ async function readOwnFile(path: string, directory: string): Promise<string | un
     const { size, mode, uid } = await file.stat();
     if (size > MAX_FILE_BYTES)
       throw new CaError("control_state", `${path} has ${size} bytes, the limit is ${MAX_FILE_BYTES}`);
-    const owners = [process.getuid?.() ?? ROOT, ROOT, (await stat(directory)).uid];
+    const owners = [process.getuid?.() ?? ROOT, ROOT, (await findOwner(directory)).uid];
     if ((mode & OTHERS_WRITE) !== 0 || !owners.includes(uid)) {
       throw new CaError(
         "control_state",
@@ -125,13 +126,35 @@ async function readOwnFile(path: string, directory: string): Promise<string | un
   } catch (caught) {
     if (isNoSuchFile(caught)) return undefined;
     if (caught instanceof CaError) throw caught;
-    throw new CaError("control_state", `${path} cannot be read: ${MeshError.from(caught).message}`, { cause: caught });
+    const isForbidden = caught instanceof Error && errnoOf(caught) === "EACCES";
+    const fix = isForbidden ? "; it must belong to the user of the control plane: change its owner, by chown" : "";
+    const message = `${path} cannot be read: ${MeshError.from(caught).message}${fix}`;
+    throw new CaError("control_state", message, { cause: caught });
   }
 }
 
 /** Root writes for the user of the control plane, who could not read the file otherwise. */
-async function ownerOf(directory: string): Promise<{ readonly uid: number; readonly gid: number } | undefined> {
-  if (process.getuid?.() !== ROOT) return undefined;
-  const { uid, gid } = await stat(directory);
-  return { uid, gid };
+async function ownerOf(directory: string): Promise<FileOwner | undefined> {
+  return process.getuid?.() === ROOT ? await findOwner(directory) : undefined;
+}
+
+/**
+ * The user of the control plane: the owner of the root that it has created, since an emptyDir belongs to root. The owner of the
+ * directory, if there is none, or if another user has put one beside it.
+ */
+async function findOwner(directory: string): Promise<FileOwner> {
+  const authorities = await Promise.all((await listAuthorities(directory)).map(({ path }) => readOwner(path)));
+  const [first, ...others] = authorities.filter((owner) => owner !== undefined);
+  const isOne = first !== undefined && others.every(({ uid }) => uid === first.uid);
+  return isOne ? first : await stat(directory);
+}
+
+/** Undefined: another process has just removed it. */
+async function readOwner(path: string): Promise<FileOwner | undefined> {
+  try {
+    return await stat(path);
+  } catch (caught) {
+    if (isNoSuchFile(caught)) return undefined;
+    throw caught;
+  }
 }

@@ -1,4 +1,14 @@
-import { chmodSync, linkSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  linkSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -81,6 +91,23 @@ describe("the state in a directory", () => {
     write("entente-ca.7.json", '{"revocations":[]}', 0o622);
     await expect(open().read()).rejects.toThrow('run "chmod 600');
   });
+
+  it.runIf(process.getuid?.() === 0)(
+    "belongs to the user whose root is there, in an emptyDir that belongs to root",
+    async () => {
+      const user = 1337;
+      mkdirSync(join(directory, "self-signed"), { mode: 0o700 });
+      chownSync(join(directory, "self-signed"), user, user);
+      const file = (number: number) => join(directory, `entente-ca.${number}.json`);
+      await open().update(adding("A"));
+      expect([statSync(file(1)).uid, statSync(file(1)).mode & 0o777]).toEqual([user, 0o600]);
+      expect(serialNumbersOf(await open().read())).toEqual(["A"]);
+      // Another user cannot make a file its own.
+      mkdirSync(join(directory, "self-signed.2"));
+      chownSync(join(directory, "self-signed.2"), user + 1, user + 1);
+      await expect(open().read()).rejects.toThrow("could be written by another user");
+    },
+  );
 
   it("that is a directory is an error", async () => {
     mkdirSync(join(directory, "entente-ca.7.json"));
