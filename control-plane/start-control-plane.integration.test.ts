@@ -29,9 +29,10 @@ describe("a control plane in a cluster", () => {
     const { metricsPort, ready } = await startWholeControlPlane(await IdentityCluster.start(cleanup), cleanup);
     await ready;
     expect(await readinessOf(metricsPort)).toBe("200 ready");
-    const { roots, revoked, trustDomains } = JSON.parse((await ask(metricsPort, { path: "/debug/ca" })).body);
+    const { roots, revoked, trustDomains, signer } = JSON.parse((await ask(metricsPort, { path: "/debug/ca" })).body);
     expect(roots).toEqual([expect.objectContaining({ isSigning: true })]);
     expect(trustDomains).toEqual([TEST_SETTINGS.trustDomain, ...TEST_SETTINGS.trustDomainAliases]);
+    expect(signer).toEqual({ serialNumbers: [roots[0].serialNumber], revoked: null });
     expect(revoked).toEqual({ certificates: 0, identities: 0, pods: 0 });
   });
 

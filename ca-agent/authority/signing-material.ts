@@ -67,7 +67,7 @@ export function parseSigningMaterial(files: AuthorityFiles, nowMs: number): Sign
     intermediates: [...path, ...crossSigned].map(formatCertificate),
     roots: roots.map(formatCertificate),
     hasBundle: files.rootsPem !== undefined,
-    path: verdict.path,
+    path: certificate.raw.equals(root.raw) ? [root] : verdict.path,
     root,
     notAfterMs: verdict.notAfterMs,
     rootNotAfterMs: root.validToDate.getTime(),

@@ -127,7 +127,7 @@ async function readOwnFile(path: string, directory: string): Promise<string | un
     if (isNoSuchFile(caught)) return undefined;
     if (caught instanceof CaError) throw caught;
     const isForbidden = caught instanceof Error && errnoOf(caught) === "EACCES";
-    const fix = isForbidden ? "; it must belong to the user of the control plane: change its owner, by chown" : "";
+    const fix = isForbidden ? "; run this as root, or as the user of the control plane, to whom it must belong" : "";
     const message = `${path} cannot be read: ${MeshError.from(caught).message}${fix}`;
     throw new CaError("control_state", message, { cause: caught });
   }

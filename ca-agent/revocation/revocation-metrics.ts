@@ -42,9 +42,10 @@ export function registerRevocationMetrics(
     help: "When the first of the operator's revocation lists is due, in seconds since 1970; absent without one.",
     registers,
     collect() {
-      this.reset();
       const ms = lists.nextUpdateMs();
-      if (ms !== undefined) this.set(ms / 1000);
+      // `reset` would set it to 0, and an alert would take that for a list that has expired.
+      if (ms === undefined) this.remove();
+      else this.set(ms / 1000);
     },
   });
 }

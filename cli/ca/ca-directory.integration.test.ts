@@ -80,6 +80,10 @@ describe("a control plane without Kubernetes", () => {
     const { status, stderr } = await ca("revoke", "--serial", "AA");
     expect([status, stderr]).toEqual([1, expect.stringContaining("contains no certificate authority")]);
     expect(readdirSync(directory)).toEqual([]);
+    directory = join(parent, "ca", "self-signed");
+    const own = await ca("revoke", "--serial", "AA");
+    expect([own.status, own.stderr]).toEqual([1, expect.stringContaining(`within its directory: give ${parent}/ca`)]);
+    expect(readdirSync(directory).sort()).toEqual(["ca-cert.pem", "ca-key.pem"]);
     directory = join(parent, "nowhere");
     expect((await ca("status")).stderr).toContain("cannot be read (ENOENT): give the control plane's --ca-directory");
   });

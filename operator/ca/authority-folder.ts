@@ -1,4 +1,5 @@
 import { readdir } from "node:fs/promises";
+import { basename, dirname, resolve } from "node:path";
 import { AUTHORITY_FILE_NAMES } from "../../ca-agent/authority/authority-files.ts";
 import { errnoOf } from "../../mesh/mesh-error.ts";
 import { OperatorError } from "../operator-error.ts";
@@ -14,10 +15,22 @@ export async function checkAuthorityFolder(folder: string): Promise<void> {
       errnoOf(cause) === "EACCES" ? "run as its owner, or as root" : "give the control plane's --ca-directory";
     throw new OperatorError("not_found", `${folder} cannot be read (${errnoOf(cause)}): ${fix}`, { cause });
   });
-  const isAuthority = names.some((name) => /^self-signed(?:\.\d+)?$/.test(name) || AUTHORITY_FILE_NAMES.includes(name));
-  if (isAuthority) return;
+  const path = resolve(folder);
+  const hasOwnRoot = names.some(isOwnRoot);
+  // What is stored there is neither read nor kept by the next step of a rotation.
+  if (isOwnRoot(basename(path)) && !hasOwnRoot) {
+    throw new OperatorError(
+      "not_found",
+      `${folder} is the root that a control plane has created for itself, within its directory: give ${dirname(path)}`,
+    );
+  }
+  if (hasOwnRoot || names.some((name) => AUTHORITY_FILE_NAMES.includes(name))) return;
   throw new OperatorError(
     "not_found",
     `${folder} contains no certificate authority: give the control plane's --ca-directory, after its first start`,
   );
+}
+
+function isOwnRoot(name: string): boolean {
+  return /^self-signed(?:\.\d+)?$/.test(name);
 }

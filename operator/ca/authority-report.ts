@@ -74,7 +74,8 @@ export function createAuthorityReport(input: AuthorityReportInput): AuthorityRep
   const proxies = connectedProxies(replicas);
   const rotation = authorities.find((authority) => authority.rotation !== null)?.rotation ?? null;
   const roots = countRoots(authorities, proxies);
-  const revocations = countRevocations(control, authorities, nowMs);
+  const revocations =
+    controlFault === undefined ? countRevocations(control, authorities, nowMs) : countDistributed(authorities);
   const found = findAuthorityProblems({ replicas, proxies, revocations, nowMs });
   return {
     roots,
@@ -154,6 +155,18 @@ function countRevocations(
     identities: targets.filter(({ kind }) => kind === "identity").length,
     pods: targets.filter(({ kind }) => kind === "pod").length,
     listed: Math.max(0, distributed - certificates),
+  };
+}
+
+/** Where it cannot be read what is stored: which of the certificates are listed is not known. */
+function countDistributed(authorities: readonly AuthorityStatus[]): RevocationCounts {
+  const most = (count: (revoked: AuthorityStatus["revoked"]) => number): number =>
+    Math.max(0, ...authorities.map(({ revoked }) => count(revoked)));
+  return {
+    certificates: most(({ certificates }) => certificates),
+    identities: most(({ identities }) => identities),
+    pods: most(({ pods }) => pods ?? 0),
+    listed: 0,
   };
 }
 

@@ -33,6 +33,10 @@ describe("a control plane that refuses what is stored", () => {
     const same = authority({ refused: [`refuses what is stored in entente-ca: ${controlFault}`] });
     expect(createAuthorityReport({ ...input, replicas: [replica("a", same)] }).problems).toHaveLength(1);
     expect(createAuthorityReport({ ...input, replicas: [replica("a")] }).problems).toEqual([controlFault]);
+    const revoking = authority({ revoked: { certificates: 2, identities: 1, pods: 0 } });
+    expect(createAuthorityReport({ ...input, replicas: [replica("a", revoking)] }).revocations).toEqual({
+      ...{ certificates: 2, identities: 1, pods: 0, listed: 0 },
+    });
   });
 });
 
