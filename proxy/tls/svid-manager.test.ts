@@ -48,17 +48,17 @@ describe("startSvidManager", () => {
     expect(waits.slice(5)).toEqual([100, 200]);
   });
 
-  it("never waits longer than a tenth of the remaining lifetime", async () => {
-    svid.answers = [svid.issue({ lifeMs: 20_000 }), fail()];
+  it("never waits longer than a tenth of the remaining lifetime, or a second", async () => {
+    svid.answers = [svid.issue({ lifeMs: 60_000 }), fail()];
     svid.share = 0.999;
     await svid.start();
-    await svid.clock.advance(19_000);
+    await svid.clock.advance(59_000);
     const waits = svid.requests
       .slice(2)
       .map((time, index) => ({ wait: time - (svid.requests[index + 1] ?? 0), at: svid.requests[index + 1] ?? 0 }));
     expect(waits.length).toBeGreaterThan(10);
     const end = svid.source.current()?.notAfterMs ?? 0;
-    for (const { wait, at } of waits) expect(wait).toBeLessThanOrEqual(Math.max(100, (end - at) / 10) + 1);
+    for (const { wait, at } of waits) expect(wait).toBeLessThanOrEqual(Math.max(1000, (end - at) / 10) + 1);
   });
 
   it.each([
@@ -125,6 +125,15 @@ describe("startSvidManager", () => {
     svid.clock.jump(-LIFE_MS);
     await svid.clock.advance(12 * HOUR_MS + 1000);
     expect(svid.requests).toHaveLength(2);
+  });
+
+  it("does not ask ever faster while its certificate ends and the authority refuses at once", async () => {
+    svid.answers = [svid.issue({ lifeMs: 60_000 }), fail()];
+    await svid.start();
+    const endMs = svid.clock.now() + 60_000;
+    await svid.clock.advance(60_000);
+    // Half a second apart, by this random number.
+    expect(svid.requests.filter((ms) => ms >= endMs - 10_000).length).toBeLessThanOrEqual(21);
   });
 
   it("counts its attempts, and those after a failure", async () => {

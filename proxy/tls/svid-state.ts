@@ -47,6 +47,8 @@ const SUPERSEDED_WITHIN = 0.1;
 /** The longest wait between attempts while the certificate is accepted, and while another one would help at once. */
 const RETRY_WITHIN_MS = 60_000;
 const RETRY_SOON_MS = 5000;
+/** Attempts do not come ever faster at the end of a certificate: an authority that refuses at once needs no more of them. */
+const RETRY_LEAST_MS = 1000;
 
 /**
  * How long a certificate received now is used: half the remaining lifetime ± a tenth of that half, so that workloads
@@ -73,7 +75,8 @@ export function decideSupersededRotation(notAfterMs: number, nowMs: number, shar
 export function retryCap(held: HeldSvid | undefined, fit: SvidFit, nowMs: number): number {
   if (fit === "identity_revoked") return RETRY_WITHIN_MS;
   const isUsable = held !== undefined && held.notAfterMs > nowMs && isAccepted(fit);
-  return isUsable ? Math.min((held.notAfterMs - nowMs) / 10, RETRY_WITHIN_MS) : RETRY_SOON_MS;
+  if (!isUsable) return RETRY_SOON_MS;
+  return Math.max(RETRY_LEAST_MS, Math.min((held.notAfterMs - nowMs) / 10, RETRY_WITHIN_MS));
 }
 
 /** Whether there is a valid certificate, and if not, the reason as text for the log and for readiness. */
