@@ -123,7 +123,7 @@ export class Http2Downstream implements StreamOwner, Relay, Activity {
   readonly #onData = (chunk: Buffer): void => {
     if (this.#wait.isLingering) return;
     this.#wait.noteInput();
-    const events = this.engine.receive(chunk, this.options.context.deadlines.nowMs);
+    const events = this.engine.receive(chunk, this.options.context.deadlines.exactMs);
     lendContent(chunk, events);
     this.#handle(events);
     this.#wait.noteHead(this.engine.awaitsHead);

@@ -43,6 +43,8 @@ export class Http2UpstreamWorld {
   readonly connection: Http2Upstream;
   settings: ConnectionPool = { httpVersion: "2" };
   nowMs = 1000;
+  /** The time since the last tick, which set `nowMs`. */
+  sinceTickMs = 0;
   /** How often the pool was told that it is closed. */
   timesClosed = 0;
   isCurrent = true;
@@ -65,7 +67,7 @@ export class Http2UpstreamWorld {
         },
         messageLimits: HTTP1_LIMITS,
         nowMs: () => this.nowMs,
-        exactMs: () => this.nowMs,
+        exactMs: () => this.nowMs + this.sinceTickMs,
         settings: () => this.settings,
       },
     );

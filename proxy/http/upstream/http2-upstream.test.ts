@@ -3,6 +3,7 @@ import {
   dataFrame,
   goawayFrame,
   pingFrame,
+  type ReadFrame,
   rawFrame,
   resetFrame,
   windowUpdateFrame,
@@ -20,9 +21,44 @@ function piece(text: string | Buffer): BodyPiece {
   return { bytes: Buffer.from(text), ranges: undefined };
 }
 
+/** The reply to a PING. */
+function pongFrame({ payload }: ReadFrame): Buffer {
+  return rawFrame(FRAME.ping, FLAG.ack, 0, payload);
+}
+
 async function start(...settings: readonly (readonly [number, number])[]): Promise<Http2UpstreamWorld> {
   return await new Http2UpstreamWorld().start(...settings);
 }
+
+describe("a stream's window", () => {
+  /** The server sends content, and replies to the PING that it causes after this time. @returns the credit it gets. */
+  async function roundTrip(world: Http2UpstreamWorld, tripMs: number): Promise<number> {
+    await world.sends(...Array.from({ length: 5 }, () => dataFrame(1, Buffer.alloc(13_000))));
+    const frames = world.takeFrames();
+    world.sinceTickMs += tripMs;
+    await world.sends(...frames.filter(({ type }) => type === FRAME.ping).map(pongFrame));
+    const updates = frames.filter(({ type, streamId }) => type === FRAME.windowUpdate && streamId === 1);
+    return updates.reduce((sum, { payload }) => sum + payload.readUInt32BE(0), 0);
+  }
+
+  it.each([
+    { name: "of the same length grow it", tripMs: 1, windowBytes: 262_144 },
+    { name: "that queues make longer do not", tripMs: 40, windowBytes: 131_072 },
+  ])("is for the shortest round trip: those $name", async ({ tripMs, windowBytes }) => {
+    const world = await start();
+    world.request();
+    await world.sends(world.headers(1, OK));
+    let credit = await roundTrip(world, 1);
+    let sent = 65_000;
+    for (let count = 0; count < 12; count += 1) {
+      credit += await roundTrip(world, tripMs);
+      sent += 65_000;
+    }
+    // What is missing is held back, until it is worth an update.
+    expect(65_536 + credit - sent).toBeGreaterThan(windowBytes / 2);
+    expect(65_536 + credit - sent).toBeLessThanOrEqual(windowBytes);
+  });
+});
 
 describe("requests on one connection", () => {
   it("each get their own response, in whatever order its parts come", async () => {

@@ -153,7 +153,7 @@ export class Http2Upstream implements UpstreamConnection, StreamConnection {
   }
 
   readonly #onData = (chunk: Buffer): void => {
-    const events = this.engine.receive(chunk, this.#options.nowMs());
+    const events = this.engine.receive(chunk, this.#options.exactMs());
     lendContent(chunk, events);
     this.#handle(events);
   };

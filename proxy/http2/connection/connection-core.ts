@@ -165,7 +165,7 @@ export class ConnectionCore<Head, Context> extends ConnectionState<Head, Context
 
   /** Asks how much one round trip brings, if that may enlarge the windows. */
   probe(): void {
-    if (this.windows.startProbe()) writePing(this.slab, PROBE_PING, 0);
+    if (this.windows.startProbe(this.nowMs)) writePing(this.slab, PROBE_PING, 0);
   }
 
   #lastPeerId(): number {

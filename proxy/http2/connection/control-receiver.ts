@@ -138,7 +138,7 @@ export class ControlReceiver<Head, Context> {
 
   #onPong(purpose: number): void {
     const core = this.#core;
-    if (purpose === PROBE_PING && core.windows.isProbing) core.windows.endProbe();
+    if (purpose === PROBE_PING && core.windows.isProbing) core.windows.endProbe(core.nowMs);
     else if (purpose === DRAIN_PING && core.drain.isWarned) core.writeFinalGoaway();
     else core.countOverhead(OVERHEAD.frame);
   }

@@ -63,6 +63,7 @@ export class Http2Connection<Head, Context> {
    */
   receive(chunk: Buffer, nowMs: number): readonly Http2Event<Head, Context>[] {
     this.core.nowMs = nowMs;
+    this.core.windows.startRead();
     if (!this.isOver) this.#reader.read(chunk);
     return this.#finish();
   }

@@ -7,12 +7,19 @@ import type { Http2Stream } from "./http2-stream.ts";
 /** Content that slow consumers hold beyond the connection's window, in bytes. With more, the connection waits for them. */
 const MAX_ADVANCED_BYTES = 33_554_432;
 
+/** Credit of a stream that waits for an update, in bytes, or half its window if that is less: what is held back limits it. */
+const MAX_HELD_BYTES = 131_072;
+
+/** Round trips are taken for no shorter than that. */
+const MIN_ROUND_TRIP_MS = 0.1;
+
 /** The connection's window is this many streams' windows, within its own limits. */
 const STREAMS_PER_CONNECTION = 8;
 
 /**
  * What the peer may send: the windows of the connection and its streams, and the credit that goes back to it (RFC 9113
- * §6.9). Windows grow while one round trip brings as much as a stream's window and the consumers keep up.
+ * §6.9). Windows grow while the peer waits for them for a round trip's time, and the consumers keep up. Where it is queues
+ * that make round trips long, a larger window would only fill them.
  */
 export class ReceiveWindows<Context> {
   readonly #limits: Http2Limits;
@@ -24,9 +31,13 @@ export class ReceiveWindows<Context> {
   #initialStreamWindow = DEFAULT_WINDOW_BYTES;
   #streamSize: number;
   #due: Http2Stream<Context>[] = [];
-  /** Bytes since the last probe was sent or, if none is out, answered. */
+  /** Bytes since the last probe was answered or, if one is out, since the read with which it began. */
   #sample = 0;
-  #isProbing = false;
+  /** Bytes of the present read. */
+  #readBytes = 0;
+  /** When the PING was sent that is out. */
+  #probedMs: number | undefined;
+  #shortestMs = Number.POSITIVE_INFINITY;
   /** Delivered and not consumed, of all streams. */
   #owed = 0;
   /** The part of it whose credit the connection already has. */
@@ -55,7 +66,7 @@ export class ReceiveWindows<Context> {
 
   /** Whether a PING is out that asks how much one round trip brings. */
   get isProbing(): boolean {
-    return this.#isProbing;
+    return this.#probedMs !== undefined;
   }
 
   get hasUpdates(): boolean {
@@ -78,11 +89,17 @@ export class ReceiveWindows<Context> {
     }
   }
 
+  /** The next bytes of the peer are handled. */
+  startRead(): void {
+    this.#readBytes = 0;
+  }
+
   /** Counts a DATA frame on the connection. @returns false: more than the window allowed. */
   receive(frameBytes: number): boolean {
     if (frameBytes > this.#window) return false;
     this.#window -= frameBytes;
     this.#sample += frameBytes;
+    this.#readBytes += frameBytes;
     return true;
   }
 
@@ -136,20 +153,27 @@ export class ReceiveWindows<Context> {
   }
 
   /** Whether to send a PING now, to learn how much one round trip brings. */
-  startProbe(): boolean {
-    if (this.#isProbing || this.#streamSize >= this.#limits.maxStreamWindowBytes) return false;
+  startProbe(nowMs: number): boolean {
+    if (this.isProbing || this.#streamSize >= this.#limits.maxStreamWindowBytes) return false;
     if (this.#sample < this.#streamSize / 2) return false;
-    this.#isProbing = true;
-    this.#sample = 0;
+    this.#probedMs = nowMs;
+    this.#sample = this.#readBytes;
     return true;
   }
 
-  /** The probe was answered: the windows double if the round trip brought two thirds of a stream's. */
-  endProbe(): void {
+  /**
+   * The probe was answered: the windows double if a round trip without queues would bring a third of a stream's.
+   *
+   * A peer that waits for its window has sent half of it or more from the read that caused the probe until the reply: less
+   * is held back here. What the updates beside the probe allow does not count, because the reply overtakes it.
+   */
+  endProbe(nowMs: number): void {
     const { maxStreamWindowBytes, maxConnectionWindowBytes, connectionWindowBytes } = this.#limits;
-    const isLimit = this.#sample >= (this.#streamSize * 2) / 3;
+    const tripMs = Math.max(MIN_ROUND_TRIP_MS, nowMs - (this.#probedMs ?? nowMs));
+    this.#shortestMs = Math.min(this.#shortestMs, tripMs);
+    const isLimit = 3 * this.#sample * (this.#shortestMs / tripMs) >= this.#streamSize;
     const keepsUp = this.#owed <= this.#streamSize;
-    this.#isProbing = false;
+    this.#probedMs = undefined;
     this.#sample = 0;
     if (!isLimit || !keepsUp) return;
     this.#streamSize = Math.min(maxStreamWindowBytes, 2 * this.#streamSize);
@@ -172,7 +196,7 @@ export class ReceiveWindows<Context> {
     this.#credit += ofConnection;
     if (stream.life !== "open" || stream.remote === "ended") return;
     stream.creditBytes += bytes;
-    if (stream.isCreditDue || stream.creditBytes < stream.windowSize / 2) return;
+    if (stream.isCreditDue || stream.creditBytes < Math.min(stream.windowSize / 2, MAX_HELD_BYTES)) return;
     stream.isCreditDue = true;
     this.#due.push(stream);
   }

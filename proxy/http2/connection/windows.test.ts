@@ -280,37 +280,6 @@ describe("receiving", () => {
     expect(sent - credited).toBeLessThanOrEqual(1_048_576 / 2 + 10_000);
   });
 
-  it("grows a stream's window while one round trip fills it and the consumer keeps up, to 1 MB", () => {
-    const client = createRawClient();
-    client.send(client.headers(1, POST));
-    const [head] = client.eventsOf("head");
-    if (head === undefined) throw new Error("no request");
-    const { stream } = head;
-    /** Sends as much as the window allows; all of it is consumed. */
-    const fillWindow = (): void => {
-      while (stream.receiveWindow > 0) {
-        const bytes = Math.min(16_000, stream.receiveWindow);
-        client.send(dataFrame(1, Buffer.alloc(bytes)));
-        client.connection.consume(stream, bytes);
-      }
-    };
-    const windows: number[] = [];
-    for (let round = 0; round < 30; round += 1) {
-      fillWindow();
-      const frames = client.takeFrames();
-      fillWindow();
-      for (const { type, payload } of frames) {
-        if (type === FRAME.ping) client.send(rawFrame(FRAME.ping, FLAG.ack, 0, payload));
-      }
-      client.takeFrames();
-      windows.push(stream.windowSize);
-    }
-    expect(client.eventsOf("reset")).toEqual([]);
-    expect(windows[0]).toBeLessThanOrEqual(131_072);
-    expect(windows.at(-1)).toBe(1_048_576);
-    expect(windows).toEqual(windows.toSorted((one, other) => one - other));
-  });
-
   it("does not grow a window whose consumer is slow", () => {
     const client = createRawClient();
     client.send(client.headers(1, POST), client.headers(3, POST));
