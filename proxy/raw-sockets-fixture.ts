@@ -2,7 +2,7 @@
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
 import type { Cleanup } from "../net/cleanup-fixture.ts";
-import type { CapturedConnection } from "./capture/capture-listener.ts";
+import { ACCEPT_OPTIONS, type CapturedConnection } from "./capture/capture-listener.ts";
 
 /** Listens on a free port of loopback; its connections end with the test. */
 export async function listen(cleanup: Cleanup, onConnection: (socket: Socket) => void): Promise<number> {
@@ -34,7 +34,7 @@ export async function listenCaptured(
   handle: (connection: CapturedConnection) => void,
   port = 0,
 ): Promise<number> {
-  const server = createServer({ allowHalfOpen: true, pauseOnConnect: true }, (socket) => {
+  const server = createServer(ACCEPT_OPTIONS, (socket) => {
     socket.on("error", () => undefined);
     cleanup.addSocket(socket);
     handle({ socket, destination: { ip: "127.0.0.1", port: originalPort } });

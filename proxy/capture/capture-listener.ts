@@ -6,6 +6,12 @@ import { NetError } from "../../net/net-error.ts";
 import type { SocketAddress } from "../../net/socket-address.ts";
 import type { ReadOriginalDestination } from "./original-destination.ts";
 
+/**
+ * How redirected connections are accepted. Without delay: what is written behind a small piece, such as a reply to PING,
+ * would wait for the peer's delayed acknowledgement, 40 ms.
+ */
+export const ACCEPT_OPTIONS = { allowHalfOpen: true, pauseOnConnect: true, noDelay: true } as const;
+
 /** A connection that iptables redirected to us, and its original destination. */
 export interface CapturedConnection {
   readonly socket: Socket;
@@ -61,9 +67,7 @@ export async function startCaptureListener(options: CaptureListenerOptions): Pro
 async function listenOn(host: string, options: CaptureListenerOptions): Promise<Server> {
   const server = createServer(
     {
-      allowHalfOpen: true,
-      pauseOnConnect: true,
-      noDelay: true,
+      ...ACCEPT_OPTIONS,
       keepAlive: options.clientsAreRemote,
       keepAliveInitialDelay: TCP_KEEPALIVE_MS,
     },
