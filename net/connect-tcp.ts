@@ -1,6 +1,7 @@
 import { connect, type Socket } from "node:net";
 import { errnoOf } from "../mesh/mesh-error.ts";
 import type { Clock } from "../mesh/runtime.ts";
+import { afterInput } from "./after-input.ts";
 import { formatSocketAddress, type SocketAddress } from "./socket-address.ts";
 
 /**
@@ -48,7 +49,8 @@ export function connectTcp(address: SocketAddress, options: ConnectOptions): Pro
       settle({ kind: "failed", message });
     };
     const onAbort = (): void => fail(`the client disconnected while ${target} was being dialled`);
-    const timer = options.clock.setTimeout(
+    const timer = afterInput(
+      options.clock,
       () => fail(`no connection to ${target} within ${options.timeoutMs} ms`),
       options.timeoutMs,
     );

@@ -5,6 +5,7 @@ import type { SpiffeId } from "../../mesh/identity/spiffe-id.ts";
 import { errnoOf } from "../../mesh/mesh-error.ts";
 import { type PeerRefusal, verifyPeer } from "../../mesh/policy/authentication/verify-peer.ts";
 import type { Clock } from "../../mesh/runtime.ts";
+import { afterInput } from "../../net/after-input.ts";
 import { keepHandshake, readPeerCertificates } from "../../net/tls/peer-certificates.ts";
 import { verifyByRoot } from "../../net/tls/verify-by-root.ts";
 import type { SecureMaterial } from "../tls/secure-context-source.ts";
@@ -71,9 +72,9 @@ type Done = { readonly kind: "done"; readonly group: string };
 
 function awaitEvent(socket: TLSSocket, event: HandshakeEvent, options: HandshakeOptions): Promise<Failed | Done> {
   return new Promise((resolve) => {
-    const timer = options.clock.setTimeout(() => {
+    const onLate = (): void =>
       finish(failed("handshake_timeout", `the TLS handshake took longer than ${options.timeoutMs} ms`));
-    }, options.timeoutMs);
+    const timer = afterInput(options.clock, onLate, options.timeoutMs);
     const stop = (): void => {
       timer.cancel();
       socket.off(event, onDone);

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { FakeClock, settlePromises } from "../../mesh/fake-clock-fixture.ts";
+import { systemClock } from "../../mesh/runtime.ts";
 import { awaitFirstSpeaker } from "./await-first-speaker.ts";
 import { asSocket, FakeSocket } from "./fake-socket-fixture.ts";
 import { type PeekOptions, peekBytes } from "./peek-bytes.ts";
@@ -45,6 +46,19 @@ describe("the first bytes of a socket", () => {
       verdict: "abcd",
     });
     expect(heldBy(fake)).toBe("abcd");
+  });
+
+  it("are judged if they had arrived when the time was over", async () => {
+    const fake = new FakeSocket();
+    let timeIsOver = (): void => undefined;
+    const setTimeout = (action: () => void) => {
+      timeIsOver = action;
+      return { cancel: () => undefined };
+    };
+    const peeked = peekBytes(asSocket(fake), judgeFour, { clock: { ...systemClock, setTimeout }, silenceMs: 100 });
+    timeIsOver();
+    fake.push("abcd");
+    expect(await peeked).toEqual({ kind: "judged", verdict: "abcd" });
   });
 
   it.each<{ name: string; said: string; options: Partial<PeekOptions>; kind: string }>([

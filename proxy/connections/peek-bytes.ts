@@ -1,5 +1,6 @@
 import type { Socket } from "node:net";
 import type { Clock } from "../../mesh/runtime.ts";
+import { afterInput } from "../../net/after-input.ts";
 
 export interface PeekOptions {
   readonly clock: Clock;
@@ -35,11 +36,11 @@ export function peekBytes<Verdict>(
   return new Promise((resolve) => {
     let bytes: Buffer = Buffer.alloc(0);
     const { clock, silenceMs, verdictMs, quietMs, signal } = options;
-    let timer = silenceMs === undefined ? undefined : clock.setTimeout(() => finish({ kind: "silent" }), silenceMs);
+    let timer = silenceMs === undefined ? undefined : afterInput(clock, () => finish({ kind: "silent" }), silenceMs);
 
     const hurry = (limitMs: number | undefined): void => {
       timer?.cancel();
-      timer = limitMs === undefined ? undefined : clock.setTimeout(() => finish({ kind: "undecided" }), limitMs);
+      timer = limitMs === undefined ? undefined : afterInput(clock, () => finish({ kind: "undecided" }), limitMs);
     };
     const finish = (peeked: Peeked<Verdict>): void => {
       timer?.cancel();
