@@ -29,7 +29,7 @@ export interface Traffic {
 }
 
 /** Each request has as long: a client would not wait any longer. */
-const LIMIT_MS = 15_000;
+const LIMIT_MS = 30_000;
 
 /** Starts two clients at each port of loopback. A request succeeds if it gets the whole response of `startHoldingApplication`. */
 export function startTraffic(

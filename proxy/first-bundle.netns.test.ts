@@ -28,7 +28,7 @@ it.concurrent.each(ROLES)(
   "a $role serves nobody before it has a trust bundle that says what is revoked",
   async ({ role, ports }) => {
     const command = ["netns", "exec", namespaceOf(role), process.execPath, PROGRAM, role];
-    const { stdout } = await promisify(execFile)("ip", command, { timeout: 30_000, killSignal: "SIGKILL" });
+    const { stdout } = await promisify(execFile)("ip", command, { timeout: 100_000, killSignal: "SIGKILL" });
     const report: FirstBundleReport = JSON.parse(stdout);
     expect(report.readinessBefore).toMatch(/^503 .*no trust bundle has arrived that can be used/);
     expect(report.listeningBefore).toEqual([]);

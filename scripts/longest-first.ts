@@ -7,6 +7,7 @@ import { BaseSequencer, type TestSpecification } from "vitest/node";
 export const LONG: readonly string[] = [
   "local/rollouts/rolling-update.netns.test.ts",
   "local/rollouts/short-certificates.netns.test.ts",
+  "control-plane/faults/full-disk.netns.test.ts",
   "local/start-local-cluster.netns.test.ts",
   "proxy/tls/control-plane/control-plane-unreachable.netns.test.ts",
 ];

@@ -59,7 +59,7 @@ function run(program: string, args: readonly string[], input = ""): string {
     cwd: folder,
     input,
     encoding: "utf8",
-    timeout: 15_000,
+    timeout: 60_000,
   });
   if (status !== 0) throw new Error(`${program} ended with ${status}: ${stderr}`);
   return stdout;

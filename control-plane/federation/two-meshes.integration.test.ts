@@ -169,7 +169,7 @@ describe("the control plane of a mesh", () => {
     const leaf = mintLeaf({ issuer: westSigner, uriSans: [identity], ...times });
     const rootsPem = meshes.east.authority.roots().join("");
     const context = createTlsContext({ cert: leaf.pem + westSigner.pem, key: leaf.keyPem, ca: rootsPem });
-    const signal = AbortSignal.timeout(10_000);
+    const signal = AbortSignal.timeout(60_000);
     const connection = await connectControlPlane({
       ...{ address: parseControlPlaneAddress(meshes.east.address), rootsPem, context, clock: systemClock, signal },
     });

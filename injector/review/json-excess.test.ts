@@ -39,8 +39,8 @@ describe("a JSON text", () => {
 
   it("of 8 MB is judged faster than any of it could be parsed", () => {
     const text = `["${repeat('\\"', 4_000_000)}"]`;
-    const startMs = performance.now();
+    const before = process.cpuUsage();
     expect(findJsonExcess(text)).toBeUndefined();
-    expect(performance.now() - startMs).toBeLessThan(2000);
+    expect(process.cpuUsage(before).user / 1000).toBeLessThan(2000);
   });
 });

@@ -20,7 +20,7 @@ const CONTENT = "0123456789abcdef".repeat(12_500);
 const CONTENT_FILE = join(tmpdir(), `entente-test-content-${process.pid}`);
 const FORGED = `By=${SERVER_ID};URI=spiffe://cluster.local/ns/ns1/sa/another-account`;
 const FORGED_HEADER = `x-forwarded-client-cert: ${FORGED}`;
-const CURL = ["curl", "--silent", "--show-error", "--verbose", "--max-time", "10", "--header", FORGED_HEADER];
+const CURL = ["curl", "--silent", "--show-error", "--verbose", "--max-time", "60", "--header", FORGED_HEADER];
 const NOTHING: TrafficCounts = { sent: 0, received: 0 };
 
 const HTTP_PORTS = [

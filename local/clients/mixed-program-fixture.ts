@@ -12,7 +12,7 @@ import { type MixedJob, type MixedReport, TURNS, type Turn } from "./mixed-load-
 
 const BODY = "0123456789abcdef".repeat(2000);
 const CHUNKS = 4;
-const STALLED_MS = 20_000;
+const STALLED_MS = 60_000;
 
 const job: MixedJob = JSON.parse(process.argv[2] ?? "{}");
 const agent = new Agent({ keepAlive: true });

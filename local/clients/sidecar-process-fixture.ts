@@ -23,7 +23,7 @@ const LISTENS = "0A";
 /** Starts a sidecar's inspector, which `readMemory` needs and which has some handles of its own. */
 export async function openInspector(pod: LocalPod): Promise<void> {
   process.kill(pidOf(pod), "SIGUSR1");
-  await vi.waitFor(() => readMemory(pod), { interval: 50, timeout: 30_000 });
+  await vi.waitFor(() => readMemory(pod), { interval: 50, timeout: 60_000 });
 }
 
 /** The memory after a garbage collection. */

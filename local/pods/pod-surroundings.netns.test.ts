@@ -123,7 +123,7 @@ afterAll(async () => {
 });
 
 async function get(pod: LocalPod, url: string): Promise<AppResponse> {
-  const { status, stdout, stderr } = await pod.exec(["curl", "-sS", "-m", "3", url]);
+  const { status, stdout, stderr } = await pod.exec(["curl", "-sS", "-m", "30", url]);
   if (status !== 0) throw new Error(`curl ended with ${status}: ${stderr}`);
   return JSON.parse(stdout);
 }

@@ -16,7 +16,7 @@ const job: GrpcLoadJob = JSON.parse(process.argv[2] ?? "{}");
 const STREAM_PATH = `/${Echo.typeName}/Bidi`;
 /** An empty message in gRPC's framing. */
 const MESSAGE = Buffer.alloc(5);
-const CALL_TIMEOUT_MS = 10_000;
+const CALL_TIMEOUT_MS = 30_000;
 const startedMs = Date.now();
 const failures: string[] = [];
 const streams = { messages: 0, endedAfterGoaway: 0, endedByServer: 0 };

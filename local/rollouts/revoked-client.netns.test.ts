@@ -42,7 +42,7 @@ async function revokeOnly(...targets: readonly RevocationTarget[]): Promise<void
 
 async function readStatus(): Promise<string> {
   const url = "http://world.mesh/";
-  return (await thief.exec(["curl", "-s", "-m", "5", "-o", "/dev/null", "-w", "%{http_code}", url])).stdout;
+  return (await thief.exec(["curl", "-s", "-m", "30", "-o", "/dev/null", "-w", "%{http_code}", url])).stdout;
 }
 
 async function readSerialNumber(): Promise<string> {
@@ -64,7 +64,7 @@ it("a revoked client is cut off while the requests of others go on, and is back 
   await expect.poll(async () => (await mesh.client.exec(["curl", "-sf", job.url])).status).toBe(0);
   await expect.poll(readStatus).toBe("200");
   const endLoad = startLoad(mesh.client, { ...job, clients: 4, pauseMs: 20 });
-  const endless = thief.exec(["curl", "-sS", "-N", "-m", "60", "http://world.mesh/endless"]);
+  const endless = thief.exec(["curl", "-sS", "-N", "-m", "100", "http://world.mesh/endless"]);
   const logs = () => mesh.podsOf("world").map((pod) => readFileSync(pod.logFile("app"), "utf8"));
   await expect.poll(() => logs().join("")).toContain("endless");
 

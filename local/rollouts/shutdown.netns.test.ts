@@ -19,13 +19,11 @@ const MANIFESTS = [
   formatDeployment({ ...ONE, name: "held", args: ["graceful"], isNative: false, graceSeconds: 10 }),
   formatDeployment({ ...ONE, name: "streaming", args: ["graceful"], isNative: false }),
   // The second signal ends its drain, not the time.
-  formatDeployment({ ...ONE, drainSeconds: 20, name: "hurried", args: ["abrupt"], isNative: false }),
+  formatDeployment({ ...ONE, drainSeconds: 100, name: "hurried", args: ["abrupt"], isNative: false }),
   formatDeployment({
-    name: "job",
-    args: ["abrupt"],
-    isNative: false,
-    replicas: 1,
-    env: { UPSTREAM: "http://world.mesh/" },
+    ...{ name: "job", args: ["abrupt"], isNative: false, replicas: 1, env: { UPSTREAM: "http://world.mesh/" } },
+    // Nor does it wait for the end of this time.
+    drainSeconds: 100,
   }),
 ].join("");
 
@@ -57,7 +55,7 @@ function podOf(deployment: string): LocalPod {
 
 /** curl's output, with the status as its last word. */
 async function curl(pod: LocalPod, ...args: readonly string[]): Promise<string> {
-  const { stdout } = await pod.exec(["curl", "-s", "-m", "20", "-w", " %{http_code}", ...args]);
+  const { stdout } = await pod.exec(["curl", "-s", "-m", "60", "-w", " %{http_code}", ...args]);
   return stdout.trim();
 }
 
@@ -76,7 +74,7 @@ it.concurrent.each(["polite", "polite-native"])("an application that ends can st
 it.concurrent("a response that ends within the drain is whole", async () => {
   const pod = podOf("streaming");
   const answer = curl(mesh.client, "http://streaming.mesh/slow");
-  await expect.poll(() => readLog(pod, "app"), { timeout: 5000 }).toContain("slow");
+  await expect.poll(() => readLog(pod, "app")).toContain("slow");
   const ends = await mesh.cluster.remove(pod, REMOVAL);
   expect(await answer).toMatch(/piece 0\n.*piece 5\nthe end\n 200$/s);
   expect(Object.fromEntries(ends)).toEqual({ app: 0, "istio-proxy": 0 });
@@ -85,9 +83,10 @@ it.concurrent("a response that ends within the drain is whole", async () => {
 it.concurrent("a client that never leaves holds a pod only to the deadline, and not to the kill", async () => {
   const pod = podOf("held");
   const held = curl(mesh.client, "http://held.mesh/endless");
-  await expect.poll(() => readLog(pod, "app"), { timeout: 5000 }).toContain("endless");
+  await expect.poll(() => readLog(pod, "app")).toContain("endless");
   const startMs = performance.now();
-  const ends = await mesh.cluster.remove(pod, { graceMs: 10_000, newsDelayMs: 0 });
+  // Its grace period is 10 s, and the deadline 5 s before that. The kill comes later: a busy machine needs a while to end.
+  const ends = await mesh.cluster.remove(pod, REMOVAL);
   expect(performance.now() - startMs).toBeGreaterThan(4500);
   expect(Object.fromEntries(ends)).toEqual({ app: 0, "istio-proxy": 0 });
   await held;
@@ -106,7 +105,7 @@ describe.concurrent("the commands of the status port", () => {
   it("let a finished Job's pod end at once: it has no clients to wait for", async () => {
     const pod = podOf("job");
     await curl(pod, "http://127.0.0.1:8080/finish");
-    await expect.poll(() => pod.containers.map(({ pid }) => pid), { timeout: 4500 }).toEqual([undefined, undefined]);
+    await expect.poll(() => pod.containers.map(({ pid }) => pid)).toEqual([undefined, undefined]);
     expect(readLog(pod, "app")).toMatch(/^job: 200 served by world-.*quit: 200 ok/s);
     expect(readLog(pod, "istio-proxy")).toContain("nothing needs the proxy any more");
   });
@@ -118,10 +117,10 @@ describe.concurrent("a signal", () => {
     const pid = pod.pidOf("istio-proxy") ?? 0;
     process.kill(pid, "SIGTERM");
     const ready = () => curl(pod, "http://127.0.0.1:15021/healthz/ready");
-    await expect.poll(ready, { timeout: 2000 }).toMatch(/^the proxy is draining\s+503$/);
+    await expect.poll(ready).toMatch(/^the proxy is draining\s+503$/);
     expect(await curl(mesh.client, "http://hurried.mesh/")).toMatch(/^served by .* 200$/s);
     process.kill(pid, "SIGTERM");
-    await expect.poll(() => pod.pidOf("istio-proxy"), { timeout: 4000 }).toBeUndefined();
+    await expect.poll(() => pod.pidOf("istio-proxy")).toBeUndefined();
   });
 
   it("during the start ends the proxy with status 0", async () => {
@@ -134,7 +133,7 @@ describe.concurrent("a signal", () => {
     ];
     const proxy = [process.execPath, inject("image"), "proxy", "sidecar"];
     const command = ["sh", "-c", END_WHEN_WAITING, "sh", "env", ...environment, ...proxy];
-    const { status, stdout, stderr } = await mesh.outsider.exec(command, { timeoutMs: 30_000 });
+    const { status, stdout, stderr } = await mesh.outsider.exec(command, { timeoutMs: 100_000 });
     expect([stderr, status, stdout]).toEqual(["", 0, expect.stringContaining("certificate")]);
   });
 });

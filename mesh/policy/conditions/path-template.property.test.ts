@@ -68,8 +68,8 @@ describe("a path template", () => {
 
   it("takes linear time for a path that matches almost", () => {
     const matches = compilePathTemplate(`/${"{*}/".repeat(20)}{**}/end`);
-    const startedMs = performance.now();
+    const before = process.cpuUsage();
     expect(matches?.(`/${"a/".repeat(100_000)}en`)).toBe(false);
-    expect(performance.now() - startedMs).toBeLessThan(1000);
+    expect(process.cpuUsage(before).user / 1000).toBeLessThan(1000);
   });
 });
