@@ -82,6 +82,16 @@ describe("the time of a phase", () => {
     expect(phases.phaseMs({ ...PUBLISHED, countedMs: 500 })).toBe(750);
   });
 
+  it("goes on for the state that was read last while a report still shows the one before", () => {
+    let nowMs = 0;
+    const phases = new PhaseClock({ monotonicMs: () => nowMs });
+    phases.phaseMs(SIGNING);
+    nowMs += 250;
+    expect(phases.peekMs(PUBLISHED)).toBe(PUBLISHED.countedMs);
+    expect(phases.peekMs(SIGNING)).toBe(SIGNING.countedMs + 250);
+    expect(phases.phaseMs(SIGNING)).toBe(SIGNING.countedMs + 250);
+  });
+
   it.each([
     { name: "the next phase", next: SIGNING },
     { name: "the same phase of another rotation", next: { ...PUBLISHED, revision: 9 } },

@@ -21,6 +21,12 @@ export class PhaseClock {
     if (this.#seen?.name !== name) this.#seen = { name, atMs: nowMs };
     return countedMs(state) + Math.floor(nowMs - this.#seen.atMs);
   }
+
+  /** The same for a state that may be an earlier one, as for a report: it does not count from now on because of that. */
+  peekMs(state: RotationState): number {
+    const sinceMs = this.#seen?.name === nameOf(state) ? this.#seen.atMs : this.#clock.monotonicMs();
+    return countedMs(state) + Math.floor(this.#clock.monotonicMs() - sinceMs);
+  }
 }
 
 /** How long the phase had lasted when it was stored. */

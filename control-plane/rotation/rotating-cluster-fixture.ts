@@ -252,3 +252,9 @@ function isLeading(log: RecordingLogger): boolean {
   );
   return last?.message.includes("leads now") ?? false;
 }
+
+export async function startTwo(cleanup: Cleanup) {
+  const cluster = new RotatingCluster(cleanup);
+  const [first, second] = [await cluster.start("istiod-1"), await cluster.start("istiod-2")];
+  return { cluster, first, second, leader: await cluster.leader() };
+}

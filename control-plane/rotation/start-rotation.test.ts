@@ -7,7 +7,7 @@ import { KubernetesApiError } from "../../kubernetes/kubernetes-api-error.ts";
 import { mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
 import { normalizeSerialNumber } from "../../mesh/identity/serial-number.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
-import { LEAF_MS, NAMESPACE, RotatingCluster, type RotatingReplica, SETTLE_MS } from "./rotating-cluster-fixture.ts";
+import { NAMESPACE, type RotatingReplica, SETTLE_MS, startTwo } from "./rotating-cluster-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
@@ -16,15 +16,9 @@ const WHOLE = ["steady", "published", "signing", "steady"];
 const ELECTION_MS = 4000;
 const PAUSE_MS = 60_000;
 
-async function startTwo() {
-  const cluster = new RotatingCluster(cleanup);
-  const [first, second] = [await cluster.start("istiod-1"), await cluster.start("istiod-2")];
-  return { cluster, first, second, leader: await cluster.leader() };
-}
-
 describe("two control planes", () => {
   it("replace the root together, and their sidecars trust each other at every moment", async () => {
-    const { cluster, first, second } = await startTwo();
+    const { cluster, first, second } = await startTwo(cleanup);
     const before = fingerprintOf(first.authority.signingRoot());
     cluster.ask("first");
     await cluster.until("signing");
@@ -45,7 +39,7 @@ describe("two control planes", () => {
   });
 
   it.each([1, 2, 3])("go on when the leader is killed before its write %d has a response", async (write) => {
-    const { cluster, leader } = await startTwo();
+    const { cluster, leader } = await startTwo(cleanup);
     let writes = 0;
     let killed: Promise<void> | undefined;
     leader.beforeCall = ({ verb, resource }) => {
@@ -66,7 +60,7 @@ describe("two control planes", () => {
   });
 
   it("wait for one that is cut off from the API, and go on when it is back", async () => {
-    const { cluster, first, second, leader } = await startTwo();
+    const { cluster, first, second, leader } = await startTwo(cleanup);
     const other = leader === first ? second : first;
     other.network = "away";
     cluster.ask("first");
@@ -79,7 +73,7 @@ describe("two control planes", () => {
   });
 
   it("take each step once, though another program writes the Secret at the same moment", async () => {
-    const { cluster, leader } = await startTwo();
+    const { cluster, leader } = await startTwo(cleanup);
     let edits = 0;
     leader.beforeCall = ({ verb, resource }) => {
       if (resource !== "secrets" || verb !== "replace" || edits === 3) return;
@@ -99,7 +93,7 @@ describe("two control planes", () => {
 
 describe("a leader whose clock is days ahead", () => {
   it("creates no root until it is right, and says so", async () => {
-    const { cluster, first, second, leader } = await startTwo();
+    const { cluster, first, second, leader } = await startTwo(cleanup);
     const other = leader === first ? second : first;
     leader.clockErrorMs = 3 * 86_400_000;
     cluster.ask("first");
@@ -118,7 +112,7 @@ describe("a leader whose clock is days ahead", () => {
   });
 
   it("takes the later steps all the same: no certificate waits for a clock", async () => {
-    const { cluster, leader } = await startTwo();
+    const { cluster, leader } = await startTwo(cleanup);
     cluster.ask("first");
     await cluster.pass(3000);
     expect(cluster.phases).toEqual(["steady", "published"]);
@@ -133,7 +127,7 @@ describe("an etcd that is restored from before the rotation", () => {
   it.each(["signing", "steady"] as const)(
     "in the phase %s gets the state back, and a control plane can start",
     async (phase) => {
-      const { cluster, first, second } = await startTwo();
+      const { cluster, first, second } = await startTwo(cleanup);
       const backup = cluster.cluster.history.backup();
       cluster.ask("first");
       await cluster.until("signing");
@@ -156,7 +150,7 @@ describe("an operator's authority that is plugged in during a rotation", () => {
   it.each(["published", "signing"] as const)(
     "in the phase %s stops it, and it goes on when that is removed",
     async (phase) => {
-      const { cluster, leader } = await startTwo();
+      const { cluster, leader } = await startTwo(cleanup);
       cluster.ask("first");
       await cluster.until(phase);
       await cluster.pass(1000);
@@ -185,7 +179,7 @@ describe("an operator's authority that is plugged in during a rotation", () => {
 
 describe("a new root that an operator revokes", () => {
   it.each(["published", "signing"] as const)("in the phase %s is given up: no peer would accept it", async (phase) => {
-    const { cluster, first, second } = await startTwo();
+    const { cluster, first, second } = await startTwo(cleanup);
     const before = fingerprintOf(first.authority.signingRoot());
     cluster.ask("first");
     await cluster.until(phase);
@@ -205,7 +199,7 @@ describe("a new root that an operator revokes", () => {
 
 describe("a control plane that is paused", () => {
   it("does not go on by what it knew before: its sidecars have left it", async () => {
-    const { cluster, first, second, leader } = await startTwo();
+    const { cluster, first, second, leader } = await startTwo(cleanup);
     await cluster.kill(leader === first ? second : first);
     await cluster.pass(15_000);
     cluster.ask("first");
@@ -221,7 +215,7 @@ describe("a control plane that is paused", () => {
 
 describe("a request to go back", () => {
   it.each(["published", "signing"] as const)("in the phase %s ends the rotation with the old root", async (phase) => {
-    const { cluster, first, second } = await startTwo();
+    const { cluster, first, second } = await startTwo(cleanup);
     const before = fingerprintOf(first.authority.signingRoot());
     cluster.ask("first");
     await cluster.until(phase);
@@ -236,7 +230,7 @@ describe("a request to go back", () => {
   });
 
   it("without a rotation begins none", async () => {
-    const { cluster } = await startTwo();
+    const { cluster } = await startTwo(cleanup);
     cluster.ask("first", "roll_back");
     await cluster.pass(4000);
     expect(cluster.phases).toEqual(["steady"]);
@@ -245,7 +239,7 @@ describe("a request to go back", () => {
 
 describe("a control plane", () => {
   it("that stops gives its lease back and is not waited for", async () => {
-    const { cluster, leader } = await startTwo();
+    const { cluster, leader } = await startTwo(cleanup);
     cluster.replicas.splice(cluster.replicas.indexOf(leader), 1);
     await leader.stop();
     await leader.rotation.ended;
@@ -257,7 +251,7 @@ describe("a control plane", () => {
   });
 
   it("that is killed is waited for until it is given up, and its Lease goes", async () => {
-    const { cluster, leader } = await startTwo();
+    const { cluster, leader } = await startTwo(cleanup);
     await cluster.kill(leader);
     const lease = { namespace: NAMESPACE, name: `entente-istiod-${leader.instance}` };
     await cluster.pass(ELECTION_MS);
@@ -268,7 +262,7 @@ describe("a control plane", () => {
   });
 
   it("that may not write the Secret says so, and does not lose its mind", async () => {
-    const { cluster, leader } = await startTwo();
+    const { cluster, leader } = await startTwo(cleanup);
     leader.beforeCall = ({ verb, resource }) => {
       if (resource !== "secrets" || verb !== "replace") return;
       throw new KubernetesApiError("api_refused", "forbidden", { status: 403 });
@@ -278,19 +272,5 @@ describe("a control plane", () => {
     expect(cluster.phases).toEqual(["steady"]);
     expect(leader.log.find("cannot go on")).toHaveLength(1);
     expect(await leader.registry.metrics()).toMatch(/entente_root_rotation_failures_total [1-9]/);
-  });
-
-  it("shows the phase and its sidecars in its metrics", async () => {
-    const { cluster, leader } = await startTwo();
-    cluster.ask("first");
-    await cluster.until("signing");
-    await cluster.pass(LEAF_MS / 2 + 2000);
-    const text = await leader.registry.metrics();
-    expect(text).toContain('entente_root_rotation_phase{phase="signing"} 1');
-    expect(text).toContain('entente_root_rotation_phase{phase="steady"} 0');
-    expect(text).toContain('entente_root_rotation_sidecars{signing_root="connected"} 2');
-    expect(text).toContain('entente_root_rotation_sidecars{signing_root="in_certificate"} 2');
-    expect(text).toContain("entente_root_rotation_leader 1");
-    expect(text).toContain('entente_root_rotation_steps_total{phase="published"} 1');
   });
 });

@@ -134,7 +134,10 @@ class RotationPart {
       ...options,
       ...{ store, limits, randomBytes, metrics, checkMs: this.#checkMs, phases: this.#phases },
       check: (state) => this.#check(state),
-      gather: (state) => this.#gather(state),
+      gather: (state) => {
+        this.#state = state;
+        return this.#gather(state);
+      },
     });
     const stopFollowing = options.control.subscribe(() => this.#driver.wake());
     options.signal.addEventListener("abort", stopFollowing, { once: true });
@@ -218,7 +221,7 @@ class RotationPart {
     const state = this.#state;
     if (state === undefined) return undefined;
     const evidence = { ...this.#gather(state), fault: undefined };
-    const phaseMs = this.#phases.phaseMs(state);
+    const phaseMs = this.#phases.peekMs(state);
     const plan = planRotation(state, evidence, { nowMs: clock.now(), phaseMs, limits });
     return describeRotation(state, plan, this.#driver.failure);
   }
