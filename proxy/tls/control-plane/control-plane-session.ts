@@ -5,6 +5,7 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import type { GrpcTransportOptions } from "@connectrpc/connect-node";
 import { MeshError } from "../../../mesh/mesh-error.ts";
 import type { Clock, Timer } from "../../../mesh/runtime.ts";
+import { afterInput } from "../../../net/after-input.ts";
 
 type SessionManager = NonNullable<GrpcTransportOptions["sessionManager"]>;
 
@@ -124,10 +125,8 @@ export class ControlPlaneSession implements SessionManager {
   #ping(): void {
     const { clock, pingIntervalMs } = this.#options;
     if (this.#isOver) return;
-    this.#timer = clock.setTimeout(
-      () => this.close(`no response to a ping within ${pingIntervalMs} ms`),
-      pingIntervalMs,
-    );
+    const onLate = (): void => this.close(`no response to a ping within ${pingIntervalMs} ms`);
+    this.#timer = afterInput(clock, onLate, pingIntervalMs);
     // A ping would throw, from a timer, until the end has been reported.
     if (this.#session.destroyed) return;
     this.#session.ping((error) => {
