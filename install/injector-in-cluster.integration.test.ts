@@ -11,8 +11,8 @@ import type { ApiKind, KubernetesObject } from "../kubernetes/kubernetes-api.ts"
 import type { KubernetesClient } from "../kubernetes/kubernetes-client.ts";
 import { startTestApiServer, type TestApiServer } from "../kubernetes/test-server/test-api-server-fixture.ts";
 import { RecordingLogger } from "../mesh/recording-logger-fixture.ts";
-import { systemClock } from "../mesh/runtime.ts";
 import { Cleanup } from "../net/cleanup-fixture.ts";
+import { startFastClock } from "../net/fast-clock-fixture.ts";
 import { renderInstallation } from "./render-installation.ts";
 import { parseInstallValues } from "./values/parse-values.ts";
 
@@ -85,7 +85,8 @@ async function startReplica(settings: Partial<InjectionSettings> = {}): Promise<
       host: "127.0.0.1",
       port: 0,
     },
-    { clock: systemClock, random: Math.random, randomBytes, log, signal: controller.signal },
+    // Where this process stands still, what has arrived meanwhile is served before a replica's time is over.
+    { clock: startFastClock(cleanup, 1), random: Math.random, randomBytes, log, signal: controller.signal },
   );
   cleanup.add(async () => {
     controller.abort();
@@ -189,7 +190,7 @@ describe("the injector with the rights of an installation", () => {
     const workers = Promise.all([1, 2, 3].map(createPods));
     for (const replica of old) {
       await startReplica();
-      const stopped = replica.stop(1_500);
+      const stopped = replica.stop(3000);
       await sleep(700);
       ports.splice(ports.indexOf(replica.port), 1);
       await stopped;

@@ -57,6 +57,8 @@ export function createTestFolder(): TestFolder {
         images: { entente: inject("image"), "test/program": image, ...images },
         log: new RecordingLogger(),
         signal: new AbortController().signal,
+        // A dozen pods, on a busy machine.
+        readyWithinMs: 200_000,
         // No client is left to drain for. `entente local up` stops its pods by SIGTERM in its own tests.
         forceSignal: AbortSignal.abort(),
         ...options,

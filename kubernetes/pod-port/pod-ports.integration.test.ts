@@ -41,7 +41,7 @@ async function podPorts(localPort: number | undefined): Promise<PodPorts> {
 }
 
 const ask = (ports: PodPorts, path = "/certs") =>
-  ports.get({ pod, port: 15_000, path, signal: AbortSignal.timeout(10_000) });
+  ports.get({ pod, port: 15_000, path, signal: AbortSignal.timeout(60_000) });
 
 describe("the certificate of a server inside a pod", () => {
   const root = mintRoot();
@@ -56,7 +56,7 @@ describe("the certificate of a server inside a pod", () => {
     const server = createTlsServer({ cert: leaf.pem, key: leaf.keyPem });
     cleanup.add(() => server.close());
     const ports = await podPorts(await listen(server, { port: 0, host: "127.0.0.1", onError }));
-    const signal = AbortSignal.timeout(10_000);
+    const signal = AbortSignal.timeout(60_000);
     const presented = await ports.presentedCertificate({ pod, port: 15_017, servername, ca, signal });
     expect(presented.certificate.serialNumber).toBe(leaf.certificate.serialNumber);
     expect(presented.fault ?? "").toContain(fault ?? "");

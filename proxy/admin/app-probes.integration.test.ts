@@ -22,9 +22,11 @@ async function listen(server: Server): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-function probesOf(declared: Record<string, unknown>): AppProbes {
+/** @param declared with a minute for those that declare no time limit: the default is a second. */
+function probesOf(declared: Readonly<Record<string, object>>): AppProbes {
+  const patient = Object.entries(declared).map(([path, probe]) => [path, { timeoutSeconds: 60, ...probe }]);
   const probes = createAppProbes({
-    probes: parseAppProbes(JSON.stringify(declared)),
+    probes: parseAppProbes(JSON.stringify(Object.fromEntries(patient))),
     podIp: "127.0.0.1",
     clock: systemClock,
     log: createRecordedLog(),

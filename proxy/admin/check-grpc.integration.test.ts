@@ -32,7 +32,7 @@ async function startApplication(status: number) {
   return { asked, port: typeof address === "object" && address !== null ? address.port : 0 };
 }
 
-const TARGET = { ip: "127.0.0.1", sourceIp: "127.0.0.6", timeoutMs: 2000, clock: systemClock } as const;
+const TARGET = { ip: "127.0.0.1", sourceIp: "127.0.0.6", timeoutMs: 60_000, clock: systemClock } as const;
 
 describe("a gRPC probe", () => {
   it("succeeds when the service that it names is serving", async () => {

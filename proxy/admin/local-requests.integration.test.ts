@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest";
-import { systemClock } from "../../mesh/runtime.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
+import { startFastClock } from "../../net/fast-clock-fixture.ts";
 import { findFreePort } from "../../net/free-port-fixture.ts";
 import { createRecordedLog } from "../../net/http-fixture.ts";
 import { startLocalHttpServer } from "../../net/local-http-server.ts";
@@ -20,8 +20,8 @@ async function startReadiness(readiness: () => Readiness): Promise<number> {
 }
 
 describe("waiting for the proxy", () => {
-  const waitFor = (port: number, timeoutMs = 5000, signal = new AbortController().signal) =>
-    awaitReady({ port, timeoutMs, clock: systemClock, signal });
+  const waitFor = (port: number, timeoutMs = 60_000, signal = new AbortController().signal) =>
+    awaitReady({ port, timeoutMs, clock: startFastClock(cleanup, 1), signal });
 
   it("ends when the proxy becomes ready", async () => {
     let requests = 0;

@@ -3,6 +3,7 @@ import { Agent, type IncomingMessage, request } from "node:http";
 import type { Socket } from "node:net";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterEach, describe, expect, it } from "vitest";
+import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
 import { OK_REPLY, startLenientUpstream } from "../../net/lenient-upstream-fixture.ts";
 import { dialRaw, readUntil, readUntilClosed, sendRaw } from "../../net/raw-client-fixture.ts";
@@ -129,7 +130,9 @@ describe("a client's sidecar", () => {
     const ending = await startInboundSide(cleanup, options);
     const other = await startInboundSide(cleanup, options);
     const destination = meshDestination([ending.port, other.port], { overrides: { protocol: "http" } });
-    const outbound = await startOutboundSide(cleanup, { destination });
+    // It is avoided for a while only, which must not pass meanwhile.
+    const clock = new FakeClock(Date.now());
+    const outbound = await startOutboundSide(cleanup, { destination, clock });
     const client = await dialRaw(cleanup, outbound.port);
     const send = async (): Promise<void> => {
       client.write(GET);
