@@ -51,7 +51,8 @@ export async function openSecretAuthority(options: SecretAuthorityOptions): Prom
   const material = await parseTrustedMaterial(readAuthoritySecret(secret), options);
   const from = describeSecret(secret);
   const publishedPem = await readPublished(api, namespace);
-  checkPublishedRoots({ namespace, from, roots: material.roots, rotation: material.rotation, publishedPem });
+  const { roots, rotation } = material;
+  checkPublishedRoots({ namespace, from, roots, signingRoot: material.root.toString(), rotation, publishedPem });
   log.info({ ...describeMaterial(material), from }, "certificate authority opened");
   return { secret, authority: createLiveAuthority(material, { clock, log, randomBytes, publishMs }) };
 }

@@ -12,6 +12,8 @@ export interface StartingAuthority {
   readonly from: string;
   /** PEM; undefined: there is no Secret yet, a new root would be created. */
   readonly roots: readonly string[] | undefined;
+  /** The one of them that signs, PEM. */
+  readonly signingRoot?: string;
   /** Of the mesh's own root. */
   readonly rotation?: RotationMark | undefined;
   /** The content of the root namespace's ConfigMap. */
@@ -22,10 +24,11 @@ export interface StartingAuthority {
  * A control plane must not start with an authority that no running workload trusts: a deleted Secret, or one of another
  * mesh, would cut all connections. The published ConfigMap outlives the Secret, so it shows whether that is the case. The
  * mesh's own root is compared exactly: where a published root is missing, and has not left by a rotation, the Secret is
- * older than the mesh, and workloads have certificates of the missing root.
+ * older than the mesh, and workloads have certificates of the missing root. Of an operator's own, a root may have been removed
+ * while nothing ran, unless the one that signs is new: then all certificates lead to the others, as a running one judges it.
  */
 export function checkPublishedRoots(starting: StartingAuthority): void {
-  const { namespace, from, roots, rotation, publishedPem } = starting;
+  const { namespace, from, roots, signingRoot, rotation, publishedPem } = starting;
   const published = splitCertificates(publishedPem).filter(isReadable);
   if (published.length === 0) return;
   const known = new Set(roots?.map(rootKey));
@@ -35,12 +38,22 @@ export function checkPublishedRoots(starting: StartingAuthority): void {
   const lost = missing.map(fingerprintOf).find((fingerprint) => rotation?.dropped.includes(fingerprint) !== true);
   if (lost === undefined) return;
   if (missing.length === published.length) throw allLost(starting, configMap);
+  const isSignerNew = signingRoot !== undefined && !published.some((pem) => rootKey(pem) === rootKey(signingRoot));
+  if (rotation === undefined && isSignerNew) throw notAllAdded(lost, starting, configMap);
   if (rotation === undefined) return;
   throw new CaError(
     "authority_root_lost",
     `the mesh's workloads trust the root ${lost} in ${configMap}, but ${from} does not contain it, as if it was restored from ` +
       "an earlier backup: restore the newer Secret, or add that root to its root-cert.pem; if no workload has a certificate " +
       "of it, remove it from the ConfigMap",
+  );
+}
+
+function notAllAdded(lost: string, { from }: StartingAuthority, configMap: string): CaError {
+  return new CaError(
+    "authority_root_lost",
+    `${from} signs by a root that no workload trusts yet, and does not contain the root ${lost} in ${configMap}, to which current ` +
+      "certificates may lead: add that root to its root certificates, and remove it once no workload uses it any more",
   );
 }
 

@@ -14,6 +14,7 @@ const newSigner = mintRoot({ commonName: "new signer", issuer: newRoot });
 const oldTexts = textsOf({ signer: oldSigner, roots: [oldRoot] });
 const newTexts = textsOf({ signer: newSigner, roots: [newRoot] });
 const bothTexts = textsOf({ signer: newSigner, roots: [oldRoot, newRoot] });
+const fingerprintOf = (root: typeof oldRoot): string => root.certificate.fingerprint256;
 const rootPem = (root: typeof oldRoot): string => root.certificate.toString();
 
 const cleanup = new Cleanup();
@@ -166,6 +167,25 @@ describe("a Secret that is deleted", () => {
     harness.unpublish();
     await harness.pass(3000);
     expect((await starting).authority.roots()).toHaveLength(1);
+  });
+
+  it("keeps a control plane from starting if the new one shares a root that does not sign, as a running one refuses it", async () => {
+    const other = mintRoot({ commonName: "another mesh" });
+    harness.publish(rootPem(oldRoot), rootPem(other));
+    harness.put(PLUGGED, textsOf({ signer: newSigner, roots: [newRoot, other] }));
+    const starting = harness.start();
+    expect(await harness.follow("cannot be opened yet")).toContain(
+      `does not contain the root ${fingerprintOf(oldRoot)}`,
+    );
+    harness.put(PLUGGED, textsOf({ signer: newSigner, roots: [oldRoot, newRoot, other] }));
+    await harness.pass(3000);
+    expect((await starting).authority.roots()).toHaveLength(3);
+  });
+
+  it("keeps no control plane from starting if the root that signs is published: an old one was removed meanwhile", async () => {
+    harness.publish(rootPem(oldRoot), rootPem(newRoot));
+    harness.put(PLUGGED, newTexts);
+    expect((await harness.start()).authority.roots()).toEqual([rootPem(newRoot)]);
   });
 
   it("is no obstacle if the published ConfigMap is not readable: anyone's garbage is repaired later", async () => {
