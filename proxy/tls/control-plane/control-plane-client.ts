@@ -5,6 +5,7 @@ import { IstioCertificateService } from "../../../mesh/api/gen/ca_pb.ts";
 import { errnoOf, MeshError } from "../../../mesh/mesh-error.ts";
 import type { RevocationIndex } from "../../../mesh/policy/authentication/revocations.ts";
 import type { Clock } from "../../../mesh/runtime.ts";
+import { NetError } from "../../../net/net-error.ts";
 import { withTimeLimit } from "../../../net/time-limit.ts";
 import type { CertificateResponse, RequestCertificate } from "../request-svid.ts";
 import { parseCertificates } from "../trust-anchors.ts";
@@ -45,6 +46,7 @@ const REFUSED_TOKEN: readonly Code[] = [
   Code.PermissionDenied,
   Code.Unavailable,
   Code.ResourceExhausted,
+  Code.DeadlineExceeded,
 ];
 
 /**
@@ -99,6 +101,7 @@ async function authorization(tokenFile: string): Promise<Readonly<Record<string,
 
 function isTokensFault(caught: unknown): boolean {
   if (caught instanceof WorkloadTlsError) return caught.code === "token_file";
+  if (caught instanceof NetError) return caught.code === "timed_out";
   return caught instanceof ConnectError && REFUSED_TOKEN.includes(caught.code);
 }
 

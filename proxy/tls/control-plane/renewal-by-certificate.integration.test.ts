@@ -80,6 +80,14 @@ describe("renewal without a usable token", () => {
     expect(plane.log.find("refused a caller").length + plane.log.find("could not authenticate").length).toBeLessThan(4);
   });
 
+  it("shows the valid certificate in the next call if the token is judged for longer than a call may take", async () => {
+    const { source, ask } = await startClient({ responseTimeoutMs: 2000 });
+    plane.judgeToken = () => new Promise(() => undefined);
+    await expect(ask()).rejects.toThrow(/deadline_exceeded|timed_out/);
+    await ask();
+    expect(source.current()?.generation).toBe(2);
+  });
+
   it("sends no token with the certificate, and goes back to the token afterwards", async () => {
     const { ask } = await startClient();
     await writeFile(plane.tokenFile, "expired-token");
