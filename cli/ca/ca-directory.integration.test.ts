@@ -69,6 +69,18 @@ describe("a control plane without Kubernetes", () => {
     expect((await stored()).revocations.map((entry) => entry.what)).toEqual([what, { ...what, serialNumber: "A2" }]);
   });
 
+  it("says of a certificate on the operator's list who lifts that", async () => {
+    const revoked = { certificates: 2, identities: 0, pods: 0 };
+    port = await servePages(cleanup, () => ({ ...authority({ revoked }), proxies: [] }));
+    const message =
+      "certificate A1 is not revoked; nothing is; 2 certificates are revoked by ca-crl.pem: provide a newer";
+    expect(await ca("unrevoke", "--serial", "A1")).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining(message),
+    });
+    expect((await ca("unrevoke", "--pod", "a/b")).stderr).not.toContain("ca-crl.pem");
+  });
+
   it("loses nothing of what two users change at once", async () => {
     await Promise.all(["A1", "A2", "A3", "A4"].map((serial) => ca("revoke", "--serial", serial)));
     expect((await stored()).revocations).toHaveLength(4);

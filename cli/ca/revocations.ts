@@ -2,6 +2,7 @@ import type { Revocation, RevocationTarget } from "../../ca-agent/control/contro
 import { addRevocations, liftRevocation } from "../../ca-agent/revocation/revocation-entries.ts";
 import { systemClock } from "../../mesh/runtime.ts";
 import { findRefusals } from "../../operator/ca/authority-problems.ts";
+import { createAuthorityReport } from "../../operator/ca/authority-report.ts";
 import { formatLifting, formatRevocation, type RevocationResult } from "../../operator/ca/format-revocation.ts";
 import { foreseeRevocation, type RevocationEffect } from "../../operator/ca/revocation-effect.ts";
 import { checkLifting, describeTarget, findCovering } from "../../operator/ca/revocation-entries.ts";
@@ -95,9 +96,11 @@ async function store(
 export async function unrevoke(values: Values, context: CommandContext): Promise<number> {
   const target = parseTarget(values);
   const result = await withCaMesh(values, context, async ({ store: control, readReplicas }) => {
-    const lifted = checkLifting(await control.read(), target);
+    const [state, replicas] = await Promise.all([control.read(), readReplicas(context.signal)]);
+    const { listed } = createAuthorityReport({ control: state, replicas, nowMs: systemClock.now() }).revocations;
+    const lifted = checkLifting(state, target, listed);
     // Before the change: what a control plane refuses now, it does not lift.
-    const refusals = findRefusals({ replicas: await readReplicas(context.signal) });
+    const refusals = findRefusals({ replicas });
     await control.update((state) => liftRevocation(state, target));
     return { lifted, warnings: refusals.map((refusal) => `it may stay revoked until this is repaired: ${refusal}`) };
   });

@@ -160,6 +160,15 @@ describe("what a revocation does", () => {
     expect(foresee({ kind: "serial", serialNumber: "B0" }, replicas).kind).toBe("refused");
   });
 
+  it("to a root that does not sign yet ends its rotation, which is said", () => {
+    const replicas = [replica("istiod-1", rotating("published"), [])];
+    expect(foresee({ kind: "serial", serialNumber: "B0" }, replicas)).toMatchObject({
+      kind: "effective",
+      warnings: [expect.stringContaining("the rotation goes back to the one that signs")],
+    });
+    expect(foresee({ kind: "serial", serialNumber: "A0" }, replicas).kind).toBe("refused");
+  });
+
   it.each([identity("ns1/sa/istiod"), identity("istio-system/sa/istiodx")])(
     "is not refused for $identity, which only looks like the control plane's",
     (target) => {

@@ -47,7 +47,7 @@ export function foreseeRevocation(question: RevocationQuestion): RevocationEffec
     warnings: [
       ...findUnread(replicas),
       ...findRefusals({ replicas }).map((refusal) => `it may not be in force until this is repaired: ${refusal}`),
-      ...findUnconnected(target, hit, proxies),
+      ...(isNextRoot(target, replicas) ? [NEXT_ROOT] : findUnconnected(target, hit, proxies)),
       ...findUntagged(target, hit),
       ...findOwn(question, hit),
     ],
@@ -58,6 +58,9 @@ export function foreseeRevocation(question: RevocationQuestion): RevocationEffec
 function isSameNumber(one: string, other: string): boolean {
   return normalizeSerialNumber(one) === normalizeSerialNumber(other);
 }
+
+const NEXT_ROOT =
+  "it is the root that a rotation has published and that does not sign yet: the rotation goes back to the one that signs";
 
 const CONSEQUENCES: Readonly<Record<RevocationTarget["kind"], string>> = {
   serial: "every proxy refuses it and closes its connections; its pod replaces it at once, by its token",
@@ -97,6 +100,13 @@ function isSigningRoot(target: RevocationTarget, replicas: readonly AuthorityRep
   if (target.kind !== "serial") return false;
   const signing = readAuthorities(replicas).flatMap(({ roots }) => roots.filter(({ isSigning }) => isSigning));
   return signing.some(({ serialNumber = "" }) => isSameNumber(serialNumber, target.serialNumber));
+}
+
+function isNextRoot(target: RevocationTarget, replicas: readonly AuthorityReplica[]): boolean {
+  if (target.kind !== "serial") return false;
+  const rotating = readAuthorities(replicas).filter(({ rotation }) => rotation?.phase === "published");
+  const next = rotating.flatMap(({ roots }) => roots.filter(({ isSigning }) => !isSigning));
+  return next.some(({ serialNumber = "" }) => isSameNumber(serialNumber, target.serialNumber));
 }
 
 /** An intermediate one: the root is not in the cluster. */

@@ -1,5 +1,6 @@
 import type { ControlState, Revocation, RevocationTarget } from "../../ca-agent/control/control-state.ts";
 import { isInForce, liftRevocation } from "../../ca-agent/revocation/revocation-entries.ts";
+import { formatCount } from "../../mesh/format-count.ts";
 import { OperatorError } from "../operator-error.ts";
 
 /** `certificate 1A2B`, `identity spiffe://…`, `pod NAMESPACE/NAME`. */
@@ -29,14 +30,19 @@ const SHOWN_ENTRIES = 5;
 
 /**
  * The entries that lifting a target removes.
+ * @param listed how many certificates are revoked by the operator's lists, of which nothing can be lifted here
  * @throws OperatorError `not_found`
  */
-export function checkLifting(state: ControlState, target: RevocationTarget): readonly Revocation[] {
+export function checkLifting(state: ControlState, target: RevocationTarget, listed = 0): readonly Revocation[] {
   const left = new Set(liftRevocation(state, target).revocations);
   const found = state.revocations.filter((revocation) => !left.has(revocation));
   if (found.length > 0) return found;
   const names = state.revocations.map(({ what }) => describeTarget(what));
   const more = names.length > SHOWN_ENTRIES ? ` and ${names.length - SHOWN_ENTRIES} more` : "";
   const known = names.length === 0 ? "nothing is" : `revoked is ${names.slice(0, SHOWN_ENTRIES).join(", ")}${more}`;
-  throw new OperatorError("not_found", `${describeTarget(target)} is not revoked; ${known}`);
+  const lists =
+    target.kind === "serial" && listed > 0
+      ? `; ${formatCount(listed, "certificate is", "certificates are")} revoked by ca-crl.pem: provide a newer list there, to lift one of those`
+      : "";
+  throw new OperatorError("not_found", `${describeTarget(target)} is not revoked; ${known}${lists}`);
 }
