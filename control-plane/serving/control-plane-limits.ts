@@ -33,6 +33,11 @@ export interface ControlPlaneLimits extends ConnectionLimits, CallRateLimits, Re
   readonly maxArrivingOfVerified: number;
   /** The same for all peers without a certificate. */
   readonly maxArrivingOfUnverified: number;
+  /**
+   * How long a call with one response may take until that is read; to judge a token takes seconds. A response that is not read
+   * would be kept for as long as its connection.
+   */
+  readonly callTimeoutMs: number;
   /** Per message; a service may set a lower limit for its own. */
   readonly maxMessageBytes: number;
 }
@@ -65,6 +70,7 @@ export const DEFAULT_LIMITS: ControlPlaneLimits = {
   maxStreamsOfUnverified: 10,
   maxArrivingOfVerified: 1024,
   maxArrivingOfUnverified: 256,
+  callTimeoutMs: 60_000,
   maxMessageBytes: 64 * 1024,
 };
 

@@ -36,6 +36,7 @@ export interface ControlPlaneMetrics {
   connectionRefused(reason: RefusedConnection): void;
   callDisplaced(peer: CallOf): void;
   callRefused(peer: CallOf): void;
+  callTimedOut(peer: CallOf): void;
 }
 
 /** Counts what could not be written about invalid objects. */
@@ -69,7 +70,14 @@ export function createControlPlaneMetrics(registry: Registry): ControlPlaneMetri
     labelNames: ["peer"],
     registers,
   });
+  const timedOut = new Counter({
+    name: "entente_control_plane_calls_timed_out_total",
+    help: "Calls that were ended because their caller did not read the response, by whether the peer showed a certificate.",
+    labelNames: ["peer"],
+    registers,
+  });
   return {
+    callTimedOut: (peer) => timedOut.inc({ peer }),
     callRefused: (peer) => refused.inc({ peer }),
     connectionRefused: (reason) => connections.inc({ reason }),
     callDisplaced: (peer) => calls.inc({ peer }),

@@ -1,4 +1,4 @@
-import type { Http2SecureServer } from "node:http2";
+import { constants, type Http2SecureServer, type ServerHttp2Stream } from "node:http2";
 import { type ConnectRouter, createContextValues } from "@connectrpc/connect";
 import { formatCaller, type ProvenCaller, peerIdentityKey, provenCallerKey } from "../../mesh/api/peer-context.ts";
 import type { Clock, Logger, LogLimiter } from "../../mesh/runtime.ts";
@@ -66,9 +66,23 @@ export function serveCalls(server: Http2SecureServer, serving: ServedCalls): { r
       options.metrics?.callRefused(kind);
       return refuse(caller, stream);
     }
+    const isOpenEnded = handler.isOpenEnded(request);
     // A stream of requests is limited by its service, which reads them at once. Without a certificate it is refused.
-    if (kind === "unverified" || !handler.isOpenEnded(request)) arriving[kind].begin(stream);
+    if (kind === "unverified" || !isOpenEnded) arriving[kind].begin(stream);
+    if (!isOpenEnded) limitTime(stream, serving, () => options.metrics?.callTimedOut(kind));
     handler(request, response);
   });
   return calls;
+}
+
+/** Ends a call that is not over in time. */
+function limitTime(stream: ServerHttp2Stream, { limits, options }: ServedCalls, onTimedOut: () => void): void {
+  if (stream.destroyed) return;
+  const timer = options.clock.setTimeout(() => {
+    onTimedOut();
+    stream.close(constants.NGHTTP2_CANCEL);
+    // What waits to be sent is freed at once.
+    stream.destroy();
+  }, limits.callTimeoutMs);
+  stream.once("close", () => timer.cancel());
 }
