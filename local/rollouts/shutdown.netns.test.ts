@@ -63,7 +63,8 @@ function readLog(pod: LocalPod, container: string): string {
   return readFileSync(pod.logFile(container), "utf8");
 }
 
-// Each test has a pod of its own, and its time is the drain's: they run side by side.
+// Each test has a pod of its own, and its time is the drain's: they run side by side. Those that poll do it by an `expect` of
+// their own: the shared one has no test any more when another one ends.
 it.concurrent.each(["polite", "polite-native"])("an application that ends can still call others (%s)", async (name) => {
   const pod = podOf(name);
   const ends = await mesh.cluster.remove(pod, REMOVAL);
@@ -71,7 +72,7 @@ it.concurrent.each(["polite", "polite-native"])("an application that ends can st
   expect(Object.fromEntries(ends)).toEqual({ app: 0, "istio-proxy": 0 });
 });
 
-it.concurrent("a response that ends within the drain is whole", async () => {
+it.concurrent("a response that ends within the drain is whole", async ({ expect }) => {
   const pod = podOf("streaming");
   const answer = curl(mesh.client, "http://streaming.mesh/slow");
   await expect.poll(() => readLog(pod, "app")).toContain("slow");
@@ -80,7 +81,9 @@ it.concurrent("a response that ends within the drain is whole", async () => {
   expect(Object.fromEntries(ends)).toEqual({ app: 0, "istio-proxy": 0 });
 });
 
-it.concurrent("a client that never leaves holds a pod only to the deadline, and not to the kill", async () => {
+it.concurrent("a client that never leaves holds a pod only to the deadline, and not to the kill", async ({
+  expect,
+}) => {
   const pod = podOf("held");
   const held = curl(mesh.client, "http://held.mesh/endless");
   await expect.poll(() => readLog(pod, "app")).toContain("endless");
@@ -102,7 +105,7 @@ describe.concurrent("the commands of the status port", () => {
     expect(await curl(mesh.outsider, `http://${ip}:15021/healthz/ready`)).toMatch(/^ready\s+200$/);
   });
 
-  it("let a finished Job's pod end at once: it has no clients to wait for", async () => {
+  it("let a finished Job's pod end at once: it has no clients to wait for", async ({ expect }) => {
     const pod = podOf("job");
     await curl(pod, "http://127.0.0.1:8080/finish");
     await expect.poll(() => pod.containers.map(({ pid }) => pid)).toEqual([undefined, undefined]);
@@ -112,7 +115,7 @@ describe.concurrent("the commands of the status port", () => {
 });
 
 describe.concurrent("a signal", () => {
-  it("makes the pod unready at once, and a second one ends the proxy", async () => {
+  it("makes the pod unready at once, and a second one ends the proxy", async ({ expect }) => {
     const pod = podOf("hurried");
     const pid = pod.pidOf("istio-proxy") ?? 0;
     process.kill(pid, "SIGTERM");
