@@ -4,8 +4,15 @@ import { CaError } from "../ca-error.ts";
 /** How far another clock is ahead of this process's, in milliseconds; negative: it is behind. */
 export type CompareClock = () => Promise<number>;
 
+/** What a wrong clock must not do. */
+export interface ClockLimit {
+  readonly maxErrorMs: number;
+  /** For the message: what is not done. */
+  readonly consequence: string;
+}
+
 /** As Kerberos allows. A workload whose own clock is an hour behind still accepts the root: `BACKDATE_MS`. */
-const MAX_ERROR_MS = 5 * 60_000;
+const CREATING_ROOTS: ClockLimit = { maxErrorMs: 5 * 60_000, consequence: "it creates no root" };
 const UNITS = [
   ["day", 86_400_000],
   ["hour", 3_600_000],
@@ -13,19 +20,23 @@ const UNITS = [
 ] as const;
 
 /**
- * Refuses the creation of a root by a clock that is not that of the others: it would not be valid yet for them, or would end
+ * Refuses what a clock must not do that is not that of the others. A root of it would not be valid yet for them, or would end
  * early. Where there is no clock to compare with, each clock is accepted. Throws a CaError, or what the comparison throws.
+ * @param limit @default for the creation of a root
  */
-export async function requireRightClock(compareClock: CompareClock | undefined): Promise<void> {
+export async function requireRightClock(
+  compareClock: CompareClock | undefined,
+  { maxErrorMs, consequence }: ClockLimit = CREATING_ROOTS,
+): Promise<void> {
   if (compareClock === undefined) return;
   const othersAheadMs = await compareClock();
   // Written so that an unknown difference (NaN) is a fault.
-  if (Math.abs(othersAheadMs) <= MAX_ERROR_MS) return;
+  if (Math.abs(othersAheadMs) <= maxErrorMs) return;
   const direction = othersAheadMs > 0 ? "behind" : "ahead of";
   throw new CaError(
     "authority_clock",
     `the clock of this control plane is ${formatError(Math.abs(othersAheadMs))} ${direction} the API server's, ` +
-      "so it creates no root: correct the clock that is wrong",
+      `so ${consequence}: correct the clock that is wrong`,
   );
 }
 

@@ -14,12 +14,15 @@ let log: RecordingLogger;
 let control: MemoryControl;
 /** Of the pods that are there, by name. `undefined`: it is not known which are. */
 let uids: Map<string, string> | undefined;
+/** How far this process's clock is ahead of the API server's. */
+let clockErrorMs: number;
 let stop: AbortController;
 beforeEach(() => {
   clock = new FakeClock();
   log = new RecordingLogger();
   control = new MemoryControl();
   uids = new Map();
+  clockErrorMs = 0;
   stop = new AbortController();
 });
 afterEach(() => stop.abort());
@@ -28,12 +31,17 @@ const pod = (name: string, uid?: string) => ({ kind: "pod", namespace: "ns1", na
 const left = (): readonly string[] => control.current().revocations.map(({ what }) => keyOfTarget(what));
 
 function start(): void {
-  const findPod = ({ name }: PodName) => {
-    const uid = uids?.get(name);
+  const findPod = (wanted: PodName) => {
+    const [name, uid] = [...(uids ?? [])].find(([, one]) => one === wanted.uid) ?? [
+      wanted.name,
+      uids?.get(wanted.name),
+    ];
     return uids === undefined ? "unknown" : uid === undefined ? "none" : { namespace: "ns1", name, uid };
   };
   const facts = () => ({ nowMs: clock.now(), maxLifetimeMs: DAY_MS, findPod });
-  startTidyRevocations({ control, store: control, facts, clock, random: () => 0.5, log, signal: stop.signal });
+  const compareClock = async () => -clockErrorMs;
+  const deps = { control, store: control, facts, compareClock, clock, random: () => 0.5, log, signal: stop.signal };
+  startTidyRevocations(deps);
 }
 
 describe("the entry of a pod", () => {
@@ -50,6 +58,14 @@ describe("the entry of a pod", () => {
     expect(left()).toEqual(["pod ns1/there u1", "serial A"]);
     await clock.advance(4 * HOUR_MS);
     expect(left()).toEqual(["serial A"]);
+  });
+
+  it("stays while the pod is there under another name than the operator has given with its uid", async () => {
+    uids?.set("web", "u1");
+    control.revoke(revocationOf(pod("wbe", "u1")));
+    start();
+    await clock.advance(10 * DAY_MS);
+    expect(control.current().revocations).toEqual([revocationOf(pod("wbe", "u1"))]);
   });
 
   it("ends if another pod has its name now", async () => {
@@ -90,6 +106,23 @@ describe("the entry of a pod", () => {
     await clock.advance(4 * HOUR_MS);
     expect(left()).toEqual([]);
   });
+});
+
+it("no entry ends by a clock that is days ahead of the API server's, until that is right", async () => {
+  const expiresAt = new Date(clock.now() + HOUR_MS).toISOString();
+  control.revoke(revocationOf({ kind: "serial", serialNumber: "A" }, { expiresAt }), revocationOf(pod("gone", "u1")));
+  clockErrorMs = 2 * DAY_MS;
+  start();
+  await clock.advance(DAY_MS);
+  expect(left()).toEqual(["serial A", "pod ns1/gone u1"]);
+  expect(control.current().revocations[1]).not.toHaveProperty("expiresAt");
+  expect(log.find("the revocations were not tidied")[0]?.fields).toMatchObject({
+    reason: expect.stringContaining("is 2 days ahead of the API server's, so no entry ends by it"),
+  });
+  clockErrorMs = 30 * 60_000;
+  await clock.advance(2 * HOUR_MS);
+  expect(left()).toEqual(["pod ns1/gone u1"]);
+  expect(control.current().revocations[0]).toHaveProperty("expiresAt");
 });
 
 it("a state that people have written without a revision is stored again, to get one", async () => {

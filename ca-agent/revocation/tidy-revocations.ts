@@ -1,5 +1,6 @@
 import { MeshError } from "../../mesh/mesh-error.ts";
 import type { Clock, Logger, Random, Timer } from "../../mesh/runtime.ts";
+import { type ClockLimit, type CompareClock, requireRightClock } from "../authority/root-clock.ts";
 import type { ControlState, Revocation } from "../control/control-state.ts";
 import type { ControlFollower, ControlStore } from "../control/control-store.ts";
 import { WriteBack } from "../control/write-back.ts";
@@ -11,7 +12,7 @@ export interface RevocationFacts {
   readonly nowMs: number;
   /** The longest lifetime of a certificate. */
   readonly maxLifetimeMs: number;
-  /** The pod that has this name now. */
+  /** The pod that has this uid, or else the one that has this name now. */
   findPod(pod: PodName): PodName | "none" | "unknown";
 }
 
@@ -31,7 +32,8 @@ function withEnd(revocation: Revocation, { nowMs, maxLifetimeMs, findPod }: Revo
   const { what } = endless;
   const found = what.kind === "pod" ? findPod(what) : "unknown";
   if (what.kind !== "pod" || found === "unknown") return revocation;
-  if (found !== "none" && isSamePod(found, what)) return expiresAt === undefined ? revocation : endless;
+  const isThere = found !== "none" && (isSamePod(found, what) || (what.uid !== undefined && found.uid === what.uid));
+  if (isThere) return expiresAt === undefined ? revocation : endless;
   return expiresAt === undefined
     ? { ...revocation, expiresAt: new Date(nowMs + maxLifetimeMs).toISOString() }
     : revocation;
@@ -59,6 +61,8 @@ export interface TidyRevocationsDeps {
   readonly control: ControlFollower;
   readonly store: ControlStore;
   readonly facts: () => RevocationFacts;
+  /** Asked each time. @default this process's clock is right */
+  readonly compareClock?: CompareClock | undefined;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
@@ -67,15 +71,20 @@ export interface TidyRevocationsDeps {
 
 const INTERVAL_MS = 3_600_000;
 
+/** Entries outlast their certificate by an hour. What a clock that is wrong by more drops is still needed by all others. */
+const TIDYING: ClockLimit = { maxErrorMs: 3_600_000, consequence: "no entry ends by it" };
+
 /** Tidies every hour, each replica at another moment, and completes pods within a second, until the signal aborts. */
 export function startTidyRevocations(deps: TidyRevocationsDeps): void {
-  const { control, store, facts, clock, random, log, signal } = deps;
+  const { control, store, facts, compareClock, clock, random, log, signal } = deps;
   let timer: Timer | undefined;
   const wait = (): void => {
     if (!signal.aborted) timer = clock.setTimeout(() => void tidy(), INTERVAL_MS * (0.5 + random()));
   };
   const tidy = async (): Promise<void> => {
-    await store.update((state) => withRevisions(tidyRevocations(state, facts()))).catch(report);
+    await requireRightClock(compareClock, TIDYING)
+      .then(() => store.update((state) => withRevisions(tidyRevocations(state, facts()))))
+      .catch(report);
     wait();
   };
   const report = (caught: unknown): void => {

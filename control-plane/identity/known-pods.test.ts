@@ -3,7 +3,7 @@ import { tagOfPodName, tagOfPodUid } from "../../mesh/identity/pod-tag.ts";
 import { parseSpiffeId } from "../../mesh/identity/spiffe-id.ts";
 import type { ResourceSet } from "../../mesh/resources/resource-set.ts";
 import { createTestSet, testPod } from "../../mesh/resources/resource-set-fixture.ts";
-import { createTagLookup, findPodNamed, findPodsAt } from "./known-pods.ts";
+import { createTagLookup, findPod, findPodsAt } from "./known-pods.ts";
 
 const HELLO = parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/hello");
 const set = createTestSet(
@@ -104,11 +104,24 @@ describe("tags that are looked up again and again", () => {
 
 it("a pod of a name is found with its uid, or it is known that there is none", () => {
   const [own] = set.pods.values();
-  const find = findPodNamed(set);
+  const find = findPod(set);
   expect(find({ namespace: "ns1", name: "hello-1" })).toEqual({
     ...{ namespace: "ns1", name: "hello-1" },
     ...(own?.metadata.uid !== undefined && { uid: own.metadata.uid }),
   });
   expect(find({ namespace: "ns2", name: "hello-1" })).toBe("none");
-  expect(findPodNamed(undefined)({ namespace: "ns1", name: "hello-1" })).toBe("unknown");
+  expect(findPod(undefined)({ namespace: "ns1", name: "hello-1" })).toBe("unknown");
+});
+
+it("a pod is found by its uid under whichever name it was given, and before another one of that name", () => {
+  const pods = createTestSet(
+    testPod({ name: "web", serviceAccount: "web", ip: "10.0.0.1", metadata: { uid: "u1" } }),
+    testPod({ name: "other", serviceAccount: "web", ip: "10.0.0.2", metadata: { uid: "u2" } }),
+  );
+  const find = findPod(pods);
+  const web = { namespace: "ns1", name: "web", uid: "u1" };
+  expect(find({ namespace: "ns9", name: "typo", uid: "u1" })).toEqual(web);
+  expect(find({ namespace: "ns1", name: "other", uid: "u1" })).toEqual(web);
+  expect(find({ namespace: "ns1", name: "web", uid: "u0" })).toEqual(web);
+  expect(find({ namespace: "ns1", name: "typo", uid: "u0" })).toBe("none");
 });

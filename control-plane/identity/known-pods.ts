@@ -57,12 +57,19 @@ function isOf({ metadata, spec, status: { phase } }: Pod, identity: SpiffeId): b
   return phase !== "Succeeded" && phase !== "Failed";
 }
 
-/** A function that finds the pod of a name. @param set undefined: it is not known which pods there are */
-export function findPodNamed(set: ResourceSet | undefined): (pod: PodName) => PodName | "none" | "unknown" {
-  return ({ namespace, name }) => {
+/**
+ * A function that finds the pod of a uid, or else of a name: an operator may have given a pod's uid with another name, and
+ * certificates have only the uid. @param set undefined: it is not known which pods there are
+ */
+export function findPod(set: ResourceSet | undefined): (pod: PodName) => PodName | "none" | "unknown" {
+  let byUid: ReadonlyMap<string | undefined, Pod> | undefined;
+  return ({ namespace, name, uid }) => {
     if (set === undefined) return "unknown";
-    const pod = set.pods.get(formatResourceKey(namespace, name));
-    return pod === undefined ? "none" : nameOf(pod);
+    const named = set.pods.get(formatResourceKey(namespace, name));
+    if (uid === undefined || named?.metadata.uid === uid) return named === undefined ? "none" : nameOf(named);
+    byUid ??= new Map([...set.pods.values()].map((pod) => [pod.metadata.uid, pod]));
+    const found = byUid.get(uid) ?? named;
+    return found === undefined ? "none" : nameOf(found);
   };
 }
 

@@ -14,10 +14,11 @@ import type { TrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import { indexRevocations, type RevocationIndex } from "../../mesh/policy/authentication/revocations.ts";
 import type { Revocations } from "../../mesh/policy/types.ts";
 import type { Clock, Logger, Random } from "../../mesh/runtime.ts";
-import { findPodNamed } from "./known-pods.ts";
+import { findPod } from "./known-pods.ts";
 import type { Identity } from "./start-identity.ts";
 
-export interface RevocationOptions extends Pick<Identity, "control" | "controlStore" | "lists" | "tagPod"> {
+export interface RevocationOptions
+  extends Pick<Identity, "control" | "controlStore" | "lists" | "tagPod" | "compareClock"> {
   /** The pods that run; undefined: the source does not know all of them. */
   readonly source: Pick<ConfigSource, "current"> | undefined;
   /** The mesh's own and its aliases. */
@@ -52,7 +53,7 @@ export function startRevocations(options: RevocationOptions): RevocationParts {
   registerRevocationMetrics(registry, { control, lists, revocations: live });
   const facts = () => ({
     ...{ nowMs: clock.now(), maxLifetimeMs },
-    findPod: findPodNamed(source?.current()),
+    findPod: findPod(source?.current()),
   });
   startTidyRevocations({ ...options, store, facts });
   let revoked = lookUp(live.current());

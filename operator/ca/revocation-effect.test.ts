@@ -80,7 +80,13 @@ describe("what a revocation does", () => {
     };
     const proxies = [withTag("calls-itself-b", tagOfPodUid("u1")), withTag("a", tagOfPodUid("u2"))];
     const replicas = [replica("istiod-1", authority(), [...proxies, withTag("by-name", tagOfPodName(POD))])];
-    expect(foresee(target, replicas)).toMatchObject({ affected: ["calls-itself-b.ns1", "by-name.ns1"], warnings: [] });
+    expect(foresee(target, replicas)).toMatchObject({
+      affected: ["calls-itself-b.ns1", "by-name.ns1"],
+      warnings: [
+        "calls-itself-b.ns1 has a certificate of this pod, and another name: check the uid",
+        expect.stringContaining("by-name.ns1 has"),
+      ],
+    });
     expect(foresee(POD, replicas)).toMatchObject({ affected: ["by-name.ns1"] });
   });
 

@@ -49,6 +49,7 @@ export function foreseeRevocation(question: RevocationQuestion): RevocationEffec
       ...findRefusals({ replicas }).map((refusal) => `it may not be in force until this is repaired: ${refusal}`),
       ...(isNextRoot(target, replicas) ? [NEXT_ROOT] : findUnconnected(target, hit, proxies)),
       ...findUntagged(target, hit),
+      ...findOtherNames(target, hit),
       ...findOwn(question, hit),
     ],
   };
@@ -166,6 +167,15 @@ function findUntagged(target: RevocationTarget, hit: readonly ConnectedProxy[]):
     (serialNumber) =>
       `its certificate ${serialNumber} is of an earlier version or of another authority, and names no pod: revoke ` +
       `--serial ${serialNumber} too, and the identity if there may be others`,
+  );
+}
+
+/** A proxy says itself which pod it is. The operator may as well have taken the uid of another pod. */
+function findOtherNames(target: RevocationTarget, hit: readonly ConnectedProxy[]): readonly string[] {
+  if (target.kind !== "pod") return [];
+  const others = hit.filter(({ proxy }) => proxy.namespace !== target.namespace || proxy.pod !== target.name);
+  return others.map(
+    ({ proxy }) => `${proxy.pod}.${proxy.namespace} has a certificate of this pod, and another name: check the uid`,
   );
 }
 
