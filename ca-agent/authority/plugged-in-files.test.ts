@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
-import { INVALID_TIME } from "../../mesh/identity/der-writer.ts";
+import { formatOid, formatSequence, INVALID_TIME } from "../../mesh/identity/der-writer.ts";
 import { type MintedCertificate, mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
 import { parseSpiffeId, parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
@@ -140,6 +140,12 @@ describe("plugged-in files are refused", () => {
     "ca-key.pem": minted.keyPem,
     "cert-chain.pem": minted.pem,
   });
+  const usagesOf = (...oids: readonly string[]) => ({
+    ...{ oid: "2.5.29.37", critical: false },
+    der: formatSequence(...oids.map(formatOid)),
+  });
+  const signing = mintRoot({ commonName: "signing of code", extensions: [usagesOf("1.3.6.1.5.5.7.3.3")] });
+  const signerOf = (issuer: MintedCertificate) => mintRoot({ commonName: "mesh", issuer });
   const refused: readonly {
     name: string;
     changes: Partial<Record<FileName, string | undefined>>;
@@ -190,6 +196,16 @@ describe("plugged-in files are refused", () => {
       name: "with name constraints, which no sidecar checks",
       changes: signWith(mintRoot({ commonName: "narrow", issuer: root, extensions: [extension("2.5.29.30", true)] })),
       expected: "no sidecar would trust certificates signed by",
+    },
+    ...(["1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.2", "2.5.29.37.0"] as const).map((usage) => ({
+      name: `when the signer may issue for the usage ${usage} alone`,
+      changes: signWith(mintRoot({ commonName: "narrow", issuer: root, extensions: [usagesOf(usage)] })),
+      expected: "does not allow TLS servers and TLS clients",
+    })),
+    {
+      name: "when the root may issue for no use in TLS",
+      changes: { ...signWith(signerOf(signing)), "root-cert.pem": signing.pem },
+      expected: "does not allow TLS servers and TLS clients",
     },
     {
       name: "with a key that is too small",

@@ -57,6 +57,7 @@ export function parseSigningMaterial(files: AuthorityFiles, nowMs: number): Sign
   }
   const verdict = verifyChain({ leaf: certificate, intermediates: chain, roots, nowMs });
   if (verdict.kind === "broken") throw brokenChain(files, verdict.reason, verdict.message);
+  refuseNarrowUsage(files, verdict.path);
   const root = verdict.path.at(-1) ?? certificate;
   const path = certificate.raw.equals(root.raw) ? [] : verdict.path.slice(0, -1);
   const crossSigned = findCrossSigned({ path: verdict.path, chain, roots, nowMs });
@@ -135,6 +136,22 @@ const TIME_FIXES: Readonly<Record<string, string>> = {
   expired: "renew it",
   not_yet_valid: "it is looked at again when it is valid",
 };
+
+const TLS_USAGES = ["1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.2"];
+
+/**
+ * OpenSSL restricts leaves to the extended key usages of all their authorities, the root included, and does not count
+ * `anyExtendedKeyUsage`: no handshake of the mesh would succeed.
+ */
+function refuseNarrowUsage(files: AuthorityFiles, path: readonly X509Certificate[]): void {
+  const narrow = path.find(({ keyUsage }) => keyUsage && !TLS_USAGES.every((usage) => keyUsage.includes(usage)));
+  if (narrow === undefined) return;
+  throw new CaError(
+    "authority_chain",
+    `${files.locate("certificate")} leads to its root by the certificate ${narrow.serialNumber}, whose extended key usage does ` +
+      "not allow TLS servers and TLS clients: issue it with both (serverAuth, clientAuth), or without that extension",
+  );
+}
 
 function brokenChain(files: AuthorityFiles, reason: string, message: string): CaError {
   const where = `${files.locate("certificate")} does not lead to its root`;
