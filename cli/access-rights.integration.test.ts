@@ -22,7 +22,7 @@ import { runCli } from "./run-cli.ts";
 
 const NAMESPACE = "istio-system";
 const COMPONENTS = ["istiod", "istio-sidecar-injector"] as const;
-const PATIENCE_MS = 40_000;
+const PATIENCE_MS = 90_000;
 
 const cleanup = new Cleanup();
 const folder = mkdtempSync(join(tmpdir(), "entente-rights-"));

@@ -84,12 +84,18 @@ export function createDraining() {
   return { draining, closing, signals: { draining: draining.signal, closing: closing.signal } };
 }
 
-/** A shorter silence than a sidecar's; what must not happen takes longer than a busy machine needs for anything. */
+/**
+ * For what a machine does at once: a busy one may need seconds. Not longer, because `TravellingTime` takes a limit of 8 s for
+ * one that passes with its hours.
+ */
+export const PATIENCE_MS = 7000;
+
+/** A shorter silence than a sidecar's. */
 export const SHORT_LIMITS: InboundLimits = {
-  handshakeTimeoutMs: 60_000,
+  handshakeTimeoutMs: PATIENCE_MS,
   silenceMs: 50,
   silenceTimeoutMs: 60_000,
-  connectTimeoutMs: 60_000,
+  connectTimeoutMs: PATIENCE_MS,
   halfOpenIdleMs: 60_000,
 };
 

@@ -11,6 +11,7 @@ import {
   createPlane,
   type HttpSide,
   type HttpSideOptions,
+  PATIENCE_MS,
   type Recorder,
   SHORT_LIMITS,
 } from "./data-plane-fixture.ts";
@@ -51,10 +52,10 @@ export async function startOutboundSide(cleanup: Cleanup, options: OutboundSideO
   const { plane, recorder, ...telemetry } = createPlane(
     options.secureContexts ?? secureContextsOf(HELLO),
     {
-      discovery: { watch, resolveTimeoutMs: options.resolveTimeoutMs ?? 60_000 },
+      discovery: { watch, resolveTimeoutMs: options.resolveTimeoutMs ?? PATIENCE_MS },
       connectionLimits: { maxPerDirection: options.maxConnections ?? 5000 },
       timeLimits: SHORT_LIMITS,
-      dialerLimits: { connectTimeoutMs: 60_000 },
+      dialerLimits: { connectTimeoutMs: PATIENCE_MS },
       clock: options.clock ?? systemClock,
     },
     options.http,
