@@ -115,6 +115,22 @@ describe("the configuration of a cluster", () => {
     expect(codes).toEqual(["IST0108 Pod/web-1-a.ns1"]);
   });
 
+  it.each([
+    { name: "the mesh's image has another name", annotations: {} },
+    {
+      name: "an annotation chooses its version",
+      annotations: { "sidecar.istio.io/proxyImage": "example.org/entente:0.2.0" },
+    },
+  ])("does not warn of the image of a sidecar that runs: $name", async ({ annotations }) => {
+    const spec = { containers: [{ name: "app" }, { name: "istio-proxy", image: "example.org/entente:0.2.0" }] };
+    const cluster = createInstalledCluster()
+      .put(MESHED)
+      .putTexts(testPod({ name: "web", spec, metadata: { annotations } }));
+    const configuration = await read(cluster);
+    expect(configuration.injections.get("ns1/web")).toMatchObject({ kind: "injected", warnings: [] });
+    expect(collectFindings(configuration)).toEqual([]);
+  });
+
   it("finds pods by the label of any installed revision", async () => {
     const canary = { ...MESHED, metadata: { name: "ns1", labels: { "istio.io/rev": "canary" } } };
     const webhook = {

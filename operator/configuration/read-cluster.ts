@@ -10,7 +10,7 @@ import { formatResourceKey } from "../../mesh/resources/fields/resource-names.ts
 import type { Pod } from "../../mesh/resources/kinds/pod.ts";
 import { type ParsedResources, parseObject } from "../../mesh/resources/parsing/parse-resources.ts";
 import { createResourceSet, type ResourceSet } from "../../mesh/resources/resource-set.ts";
-import { hasProxy } from "../workloads/pod-proxy.ts";
+import { hasProxy, proxyContainer } from "../workloads/pod-proxy.ts";
 import { discoverMeshKinds, OWN_KINDS } from "./cluster-kinds.ts";
 import type { Configuration, PodInjection } from "./configuration.ts";
 import { meshSettingsFrom } from "./mesh-settings.ts";
@@ -98,7 +98,10 @@ function injectionOf(set: ResourceSet, pod: Pod, revisions: readonly InjectionSe
   });
   if (validation.kind === "invalid") return undefined;
   const namespace = { name, labels: set.namespaces.get(name)?.metadata.labels ?? {} };
-  const admissions = revisions.map((settings) => {
+  const present = proxyContainer(pod)?.image;
+  const admissions = revisions.map((revision) => {
+    // The image of a sidecar that runs was an injector's choice: it is no image that the user names.
+    const settings = present === undefined ? revision : { ...revision, image: present };
     const decision = decideInjection({ namespace, pod: validation.pod, settings });
     return admitPod({ pod: validation.pod, namespace: name, settings, decision, createToken: () => "unused" });
   });
