@@ -203,9 +203,15 @@ describe("the report as text", () => {
   });
 
   it("says who replaces the root if it is the operator's own, and why a rotation was rolled back", () => {
-    expect(text([replica("istiod-a", authority({ rotation: null }))])).toContain("by the operator");
+    expect(text([replica("istiod-a", authority({ rotation: null }))])).toMatch(
+      /^Rotation: +by the operator, in Secret cacerts /m,
+    );
     const rolledBack = authority({ rotation: { ...STEADY, rolledBack: "proxies reject the new root" } });
-    expect(text([replica("istiod-a", rolledBack)])).toContain("was rolled back: proxies reject the new root");
+    expect(text([replica("istiod-a", rolledBack)])).toContain(
+      "; the last one was rolled back: proxies reject the new root",
+    );
+    const withdrawing = authority({ rotation: { ...STEADY, phase: "withdrawing", rolledBack: "requested" } });
+    expect(text([replica("istiod-a", withdrawing)])).toMatch(/^Rotation: .*; it was rolled back on request$/m);
   });
 
   it("shows control characters of what it has read instead of sending them to the terminal", () => {

@@ -32,11 +32,11 @@ export function judgeRotation(
   );
   if (read.length === 0) return running("unread", `no control plane can be asked${describeFailures(replicas)}`);
   const ours = read.filter(({ rotation }) => rotation.requestId === requestId);
-  const over = (hasBegun ? read : ours).find(
-    ({ rotation }) => ENDS.has(rotation.phase) && rotation.rolledBack !== null,
+  const [rolledBack] = (hasBegun ? read : ours).flatMap(({ rotation }) =>
+    ENDS.has(rotation.phase) && rotation.rolledBack !== null ? [rotation.rolledBack] : [],
   );
-  if (over !== undefined) {
-    const text = `rolled back, the old root signs: ${over.rotation.rolledBack}`;
+  if (rolledBack !== undefined) {
+    const text = `rolled back${describeRollBack(rolledBack)}; the old root signs`;
     return { kind: kind === "roll_back" ? "done" : "failed", text };
   }
   const moving = read.find(({ rotation }) => rotation.phase !== "steady");
@@ -62,6 +62,11 @@ export function describePhase({ phase, since, waiting, until }: RotationStatus, 
   const limit = leftMs === undefined || leftMs <= 0 ? "" : `; at the latest in ${formatDuration(leftMs)}`;
   const reason = phase === "steady" ? `; ${waiting}` : `; waits: ${waiting}`;
   return `${phase}${age}${waiting === null ? "" : reason}${limit}`;
+}
+
+/** ` on request`, or `: REASON`. */
+export function describeRollBack(reason: string): string {
+  return reason === "requested" ? " on request" : `: ${reason}`;
 }
 
 function describeFailures(replicas: readonly AuthorityReplica[]): string {

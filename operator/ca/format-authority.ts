@@ -4,7 +4,7 @@ import { formatDuration } from "../text/duration.ts";
 import { type Palette, printable } from "../text/palette.ts";
 import { formatTable } from "../text/text-table.ts";
 import type { AuthorityReport, RootRow } from "./authority-report.ts";
-import { describePhase } from "./follow-rotation.ts";
+import { describePhase, describeRollBack } from "./follow-rotation.ts";
 
 interface Shown {
   readonly nowMs: number;
@@ -20,7 +20,7 @@ export function formatAuthority(report: AuthorityReport, shown: Shown): string {
   ]);
   const facts = formatTable([
     ["Rotation:", printable(formatRotation(report, shown.nowMs))],
-    ...(report.unready.length === 0 ? [] : [["Not ready:", formatUnready(report)]]),
+    ...(report.unready.length === 0 ? [] : [["Waiting for:", formatUnready(report)]]),
     ["Certificates:", formatLeaves(report, shown.nowMs)],
     ["Revoked:", formatRevoked(report)],
     ["Control planes:", formatControlPlanes(report, shown)],
@@ -62,10 +62,18 @@ function formatControlPlanes({ controlPlanes }: AuthorityReport, { palette }: Sh
   ].join(", ");
 }
 
+/** Whether that is in force or refused. */
+const OPERATORS = "by the operator, in Secret cacerts or the files of the CA directory";
+
 function formatRotation({ rotation, request, roots }: AuthorityReport, nowMs: number): string {
-  if (rotation === null) return roots.length === 0 ? "unknown" : "by the operator, whose own the root is";
-  const rolledBack = rotation.rolledBack === null ? "" : `; the last one was rolled back: ${rotation.rolledBack}`;
-  return `${describePhase(rotation, nowMs)}${rolledBack}${formatRequest(rotation.phase, request)}`;
+  if (rotation === null) return roots.length === 0 ? "unknown" : OPERATORS;
+  return `${describePhase(rotation, nowMs)}${formatRollBack(rotation)}${formatRequest(rotation.phase, request)}`;
+}
+
+/** While the certificates of its root end, the rotation that was rolled back is the present one. */
+function formatRollBack({ phase, rolledBack }: RotationStatus): string {
+  if (rolledBack === null) return "";
+  return `; ${phase === "withdrawing" ? "it" : "the last one"} was rolled back${describeRollBack(rolledBack)}`;
 }
 
 /** When a request to rotate is carried out. */

@@ -57,7 +57,7 @@ describe("the proxies that a rotation waits for", () => {
   it("are named, and counted if they are many", () => {
     const names = Array.from({ length: 9 }, (_, index) => proxy(`p${index}`));
     expect(text([replica("istiod-a", rotating("published"), names)])).toMatch(
-      /^Not ready: +p0\.ns1, p1\.ns1, p2\.ns1, p3\.ns1, p4\.ns1 and 4 more \(all with -o json\)$/m,
+      /^Waiting for: +p0\.ns1, p1\.ns1, p2\.ns1, p3\.ns1, p4\.ns1 and 4 more \(all with -o json\)$/m,
     );
   });
 });
