@@ -93,10 +93,9 @@ function describeEmptied({ roots }: InForce): string {
 }
 
 function describeLostRoot(lost: string, { signer, rotation }: InForce, next: SigningMaterial): string {
-  const older =
-    rotation !== undefined && rotation.revision > (next.rotation?.revision ?? 0)
-      ? "this is an earlier state than the one in force, as from a restored backup; "
-      : "";
+  // An operator's authority is no state of the mesh's own one, and has no revision.
+  const isOlder = rotation !== undefined && next.rotation !== undefined && rotation.revision > next.rotation.revision;
+  const older = isOlder ? "this is an earlier state than the one in force, as from a restored backup; " : "";
   const which = signer.root.toString() === lost ? "all current certificates lead" : "valid certificates lead";
   return (
     `${older}the new root certificates do not contain the root ${fingerprintOf(lost)} to which ${which} ` +

@@ -59,7 +59,11 @@ async function openIn(state: RotationState): Promise<void> {
 
 /** Returns what became of it, and the reason of a refusal. */
 async function follow(state: RotationState): Promise<string> {
-  const outcome = await adoptFiles(authority, filesOf(state), deps());
+  return await adopt(filesOf(state));
+}
+
+async function adopt(files: AuthorityFiles): Promise<string> {
+  const outcome = await adoptFiles(authority, files, deps());
   return outcome === "in_force" ? outcome : String(log.find("the old one stays in force").at(-1)?.fields["reason"]);
 }
 
@@ -189,9 +193,14 @@ describe("a going back that would cut the mesh is refused, with the way to do it
     expect({ roots: authority.roots(), signer: authority.signingRoot() }).toEqual(before);
   });
 
-  it("names the restored backup as the cause", async () => {
+  it("names the restored backup as the cause, unless it is an operator's authority", async () => {
     await openIn(SIGNING);
-    expect(await follow(STEADY)).toContain("an earlier state than the one in force, as from a restored backup");
+    const older = "an earlier state than the one in force, as from a restored backup";
+    expect(await follow(STEADY)).toContain(older);
+    const { rotation: _, ...operators } = filesOf(STEADY);
+    const reason = await adopt(operators);
+    expect(reason).toContain("authority_root_lost");
+    expect(reason).not.toContain(older);
   });
 
   it("and is followed once both roots are in it", async () => {
