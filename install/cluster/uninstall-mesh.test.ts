@@ -44,7 +44,7 @@ describe("removing an installation", () => {
     expect(lines).toContain("ConfigMap istio-system/entente-ca kept: what is revoked");
     expect(lines).toContain("8 of CustomResourceDefinition kept: the mesh's policies and routes are in them");
     expect(lines).toContain("Namespace istio-system kept: what is kept, and what others created, is in it");
-    expect(lines).toContain("entente uninstall --purge removes these too");
+    expect(lines).toContain("entente uninstall --purge removes these too, but nothing that an operator created");
   });
 
   it("leaves nothing at all with a purge", async () => {

@@ -140,7 +140,11 @@ async function reportKept(options: UninstallOptions, others: readonly string[], 
   keep(found[3], "what is kept, and what others created, is in it");
   const isAny = found.some((objects) => objects.length > 0);
   const canPurge = mode === "keep" && others.length === 0;
-  if (canPurge && isAny) deps.report({ kind: "note", text: "entente uninstall --purge removes these too" });
+  if (canPurge && isAny)
+    deps.report({
+      kind: "note",
+      text: "entente uninstall --purge removes these too, but nothing that an operator created",
+    });
 }
 
 async function findKept(

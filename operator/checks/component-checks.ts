@@ -41,7 +41,7 @@ function judgeServed(definitions: readonly KubernetesObject[]): CheckOutcome {
     const served = found === undefined ? [] : servedVersions(found);
     return describeKind(kind).versions.some((version) => served.includes(version)) ? [] : [name];
   });
-  return missing.length === 0 ? ok() : failed(`${missing.join(", ")} is not served`, INSTALL_HINT);
+  return missing.length === 0 ? ok() : failed(`not served: ${missing.join(", ")}`, INSTALL_HINT);
 }
 
 function checkComponent(facts: ClusterFacts, component: string, title: string): CheckResult {
