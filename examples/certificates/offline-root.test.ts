@@ -35,6 +35,7 @@ function run(script: string, machine: string): string {
   const options = {
     cwd: join(folder, machine),
     input: PASSPHRASE.repeat(2),
+    env: { ...process.env, PATH: `${join(folder, "bin")}:${process.env["PATH"]}` },
     encoding: "utf8",
     timeout: 30_000,
   } as const;
@@ -43,12 +44,22 @@ function run(script: string, machine: string): string {
   return stdout;
 }
 
-function runBlock(machine: string, part: string): string {
+/** @param at where it is run; what is run against the cluster, at the administrator's machine. */
+function runBlock(machine: string, part: string, at = machine): string {
   const found = BLOCKS.filter((block) => block.machine === machine && block.script.includes(part));
   const [block] = found;
   if (block === undefined || found.length > 1) throw new Error(`${found.length} blocks for ${machine} have ${part}`);
-  return run(block.script, machine);
+  return run(block.script, at);
 }
+
+/** Has one ConfigMap, and prints the patch of one Secret. */
+const KUBECTL = `#!/bin/sh
+case "$*" in
+  "get configmap istio-ca-root-cert -n istio-system -o jsonpath={.data.root-cert\\.pem}") printf 'the own root\n';;
+  "patch secret cacerts -n istio-system -p "*) printf %s "$7";;
+  *) echo "unexpected: $*" >&2; exit 1;;
+esac
+`;
 
 /** What the guide does for each intermediate. */
 function makeIntermediate(): void {
@@ -68,7 +79,8 @@ function filesOfSecret(): Readonly<Record<string, string>> {
 
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), "entente-offline-"));
-  for (const machine of ["offline", "administrator"]) mkdirSync(join(folder, machine));
+  for (const machine of ["offline", "administrator", "bin"]) mkdirSync(join(folder, machine));
+  writeFileSync(path("bin", "kubectl"), KUBECTL, { mode: 0o755 });
   runBlock("offline", "openssl genpkey");
   runBlock("offline", "openssl req -x509");
   makeIntermediate();
@@ -83,8 +95,19 @@ it("the guide's list revokes the stolen intermediate, and nothing else", () => {
   runBlock("offline", "-gencrl");
   const { serialNumber } = new X509Certificate(read("stolen-cert.pem"));
   const authorities = findAuthorities([read("root-cert.pem")], read("stolen-cert.pem"));
+  const patch = runBlock("cluster", "ca-crl.pem", "offline");
+  expect(JSON.parse(patch)).toEqual({ data: { "ca-crl.pem": btoa(read("ca-crl.pem")) } });
   const lists = readVerifiedLists(read("ca-crl.pem"), authorities);
   expect(lists.map(({ serialNumbers }) => serialNumbers)).toEqual([[normalizeSerialNumber(serialNumber)]]);
+});
+
+it("the guide's commands put both roots into the Secret, then the new one alone, without the key", () => {
+  const root = readFileSync(path("administrator", "root-cert.pem"), "utf8");
+  runBlock("cluster", "both-roots.pem", "administrator");
+  expect(readFileSync(path("administrator", "both-roots.pem"), "utf8")).toBe(`${root}the own root\n`);
+  expect(JSON.parse(runBlock("cluster", "base64 -w0 root-cert.pem", "administrator"))).toEqual({
+    data: { "root-cert.pem": btoa(root) },
+  });
 });
 
 const identity = parseSpiffeId("spiffe://cluster.local/ns/ns1/sa/web");
