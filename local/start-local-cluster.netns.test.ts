@@ -34,14 +34,14 @@ describe("a start that fails", () => {
     {
       name: "a pod that does not become ready",
       spec: `{ containers: [{ name: app, image: test/program, readinessProbe: { httpGet: { path: /unready, port: 8080 } } }] }`,
-      limits: { readyWithinMs: 20_000 },
-      message: /Pod\/one\.here was not ready after 20 s: container app: GET \S+\/unready returned 503[\s\S]+serve/,
+      limits: { readyWithinMs: 30_000 },
+      message: /Pod\/one\.here was not ready after 30 s: container app: GET \S+\/unready returned 503[\s\S]+serve/,
     },
     {
       name: "an init container that never finishes",
-      limits: { readyWithinMs: 20_000 },
+      limits: { readyWithinMs: 30_000 },
       spec: `{ initContainers: [{ name: first, image: test/program, args: [hang] }], containers: [${CONTAINER}] }`,
-      message: /Pod\/one\.here was not ready after 20 s: init container first has not finished/,
+      message: /Pod\/one\.here was not ready after 30 s: init container first has not finished/,
     },
     {
       name: "an image without a program",

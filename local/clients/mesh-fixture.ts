@@ -99,7 +99,7 @@ interface Pods {
 async function watch<Result>(pods: Pods, act: () => Promise<Result>): Promise<Hop<Result>> {
   const before = await count(pods);
   const result = await act();
-  await expect.poll(() => readOpen(pods)).toEqual(NOTHING_OPEN);
+  await vi.waitFor(async () => expect(await readOpen(pods)).toEqual(NOTHING_OPEN), { interval: 20, timeout: 45_000 });
   const after = await count(pods);
   expect(after.unproved).toBe(0);
   return {

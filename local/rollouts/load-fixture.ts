@@ -38,7 +38,7 @@ export function startLoad(
 }
 
 export interface LoadLimits {
-  /** When a load that was not ended is killed. @default 180000 */
+  /** When a load that was not ended is killed. @default 380000 */
   readonly timeoutMs?: number;
 }
 
@@ -47,7 +47,7 @@ export function startProgram<Report>(
   pod: LocalPod,
   program: string,
   job: object,
-  { timeoutMs = 180_000 }: LoadLimits = {},
+  { timeoutMs = 380_000 }: LoadLimits = {},
 ): () => Promise<Report> {
   const folder = mkdtempSync(join(tmpdir(), "entente-load-"));
   const stopFile = join(folder, "stop");
