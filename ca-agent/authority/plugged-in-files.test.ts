@@ -205,7 +205,7 @@ describe("plugged-in files are refused", () => {
     {
       name: "when the root may issue for no use in TLS",
       changes: { ...signWith(signerOf(signing)), "root-cert.pem": signing.pem },
-      expected: "does not allow TLS servers and TLS clients",
+      expected: "allows neither TLS servers nor TLS clients",
     },
     {
       name: "with a key that is too small",

@@ -132,9 +132,10 @@ function parseCertificates(pem: string, path: string): readonly X509Certificate[
   }
 }
 
-const TIME_FIXES: Readonly<Record<string, string>> = {
+const FIXES: Readonly<Record<string, string>> = {
   expired: "renew it",
   not_yet_valid: "it is looked at again when it is valid",
+  unsupported_constraint: "replace that certificate",
 };
 
 const TLS_USAGES = ["1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.2"];
@@ -156,7 +157,7 @@ function refuseNarrowUsage(files: AuthorityFiles, path: readonly X509Certificate
 function brokenChain(files: AuthorityFiles, reason: string, message: string): CaError {
   const where = `${files.locate("certificate")} does not lead to its root`;
   const fix =
-    TIME_FIXES[reason] ??
+    FIXES[reason] ??
     `check that ${files.locate("roots")} contains its root and ${files.locate("chain")} the intermediates`;
   return new CaError("authority_chain", `${where}: ${message}; ${fix}`, { details: { reason } });
 }

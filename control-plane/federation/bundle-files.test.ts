@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Changing, settings } from "../../discovery/discovery-fixture.ts";
 import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
+import { formatOid, formatSequence } from "../../mesh/identity/der-writer.ts";
 import { mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
 import { parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import type { ForeignAuthorities } from "../../mesh/mesh-settings.ts";
@@ -14,6 +15,8 @@ import { BundleFiles } from "./bundle-files.ts";
 import { bundleOf } from "./bundle-fixture.ts";
 
 const [one, two] = [mintRoot({ commonName: "one" }), mintRoot({ commonName: "two" })];
+const codeSigning = { oid: "2.5.29.37", critical: false, der: formatSequence(formatOid("1.3.6.1.5.5.7.3.3")) };
+const otherwise = mintRoot({ extensions: [codeSigning] });
 let folder: string;
 let file: string;
 let clock: FakeClock;
@@ -94,6 +97,7 @@ describe("a bundle in a file", () => {
     { name: "half a certificate", text: two.pem.slice(0, 200), reason: "it holds no PEM certificate" },
     { name: "an empty bundle", text: '{"keys":[]}', reason: "it is empty" },
     { name: "a private key", text: two.pem + two.keyPem, reason: "give the CA certificates alone" },
+    { name: "roots of which one is not for TLS", text: two.pem + otherwise.pem, reason: "allows neither TLS servers" },
     { name: "what others may write", text: two.pem, mode: 0o666, reason: 'run "chmod go-w' },
     { name: "more than a megabyte", text: " ".repeat(1024 * 1024 + 1), reason: "the limit is 1048576" },
   ])("stays in force when the file becomes $name, with one alarm", async ({ text, mode, reason }) => {

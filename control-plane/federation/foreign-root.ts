@@ -1,5 +1,5 @@
 import { X509Certificate } from "node:crypto";
-import { findIssuerFault } from "../../mesh/identity/certificate-faults.ts";
+import { findIssuerFault, findUsageFault } from "../../mesh/identity/certificate-faults.ts";
 import { splitCertificates } from "../../mesh/identity/pem-certificates.ts";
 
 /** Of one source. Trust domains have one or two; each root costs every proxy memory. */
@@ -29,7 +29,7 @@ export function parseForeignRoot(certificate: string | Buffer, what: string): X5
   }
   const root = readCertificate(certificate, what);
   // The key's type and size first: a verification with any key could take long.
-  const fault = findIssuerFault(root);
+  const fault = findIssuerFault(root) ?? findUsageFault(root);
   if (fault !== undefined) throw new Error(`${what}: ${fault.message}`);
   // OpenSSL accepts no other anchor; and nobody can publish one with the key of another authority.
   if (!root.checkIssued(root) || !root.verify(root.publicKey)) {

@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { formatOid, formatSequence } from "../../mesh/identity/der-writer.ts";
 import { mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
 import { keyOf } from "./bundle-fixture.ts";
 import { parseSpiffeBundle } from "./spiffe-bundle.ts";
@@ -35,6 +36,8 @@ describe("a SPIFFE bundle", () => {
 
   const der = one.certificate.raw.toString("base64");
   const signer = mintRoot({ issuer: one });
+  const codeSigning = formatSequence(formatOid("1.3.6.1.5.5.7.3.3"));
+  const otherwise = mintRoot({ extensions: [{ oid: "2.5.29.37", critical: false, der: codeSigning }] });
   it.each([
     { name: "that is empty", document: { keys: [] }, reason: /^it is empty: .* take it out of caCertificates/ },
     {
@@ -78,6 +81,11 @@ describe("a SPIFFE bundle", () => {
       name: "with an intermediate",
       document: { keys: [keyOf(one), keyOf(signer)] },
       reason: /key 2 is not self-signed/,
+    },
+    {
+      name: "with a root for other uses than TLS",
+      document: { keys: [keyOf(one), keyOf(otherwise)] },
+      reason: /^the certificate of key 2: certificate \S+ has an extended key usage that allows neither TLS/,
     },
     {
       name: "with a root of 9 KB",

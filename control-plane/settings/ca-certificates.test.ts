@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from "node:crypto";
 import { describe, expect, it } from "vitest";
-import { formatSequence, INVALID_TIME } from "../../mesh/identity/der-writer.ts";
+import { formatOid, formatSequence, INVALID_TIME } from "../../mesh/identity/der-writer.ts";
 import { mintLeaf, mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
 import { parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import type { PlainValue } from "../../mesh/resources/parsing/plain-value.ts";
@@ -38,6 +38,8 @@ describe("the authorities of foreign trust domains", () => {
   const weak = mintRoot({ key: generateKeyPairSync("rsa", { modulusLength: 1024 }).privateKey });
   const undated = mintRoot({ notAfter: INVALID_TIME });
   const constrained = mintRoot({ extensions: [{ oid: "2.5.29.30", critical: true, der: formatSequence() }] });
+  const codeSigning = formatSequence(formatOid("1.3.6.1.5.5.7.3.3"));
+  const otherwise = mintRoot({ extensions: [{ oid: "2.5.29.37", critical: false, der: codeSigning }] });
   const namesake = mintRoot({ commonName: "one", key: two.key, issuer: one });
   const pemOf = (pem: string) => ({ pem, trustDomains });
   it.each([
@@ -112,6 +114,11 @@ describe("the authorities of foreign trust domains", () => {
     { name: "with a date that is none", entry: pemOf(undated.pem), path: "notAfter is not a time in RFC 5280's form" },
     { name: "with a weak key", entry: pemOf(weak.pem), path: "RSA key of 1024 bits" },
     { name: "with name constraints", entry: pemOf(constrained.pem), path: "name constraints, which is not supported" },
+    {
+      name: "with a root for other uses than TLS",
+      entry: pemOf(otherwise.pem),
+      path: "neither TLS servers nor TLS clients",
+    },
     {
       name: "with 17 roots",
       entry: pemOf(Array.from({ length: 17 }, () => mintRoot().pem).join("")),

@@ -73,6 +73,21 @@ export function findIssuerFault(issuer: X509Certificate): CertificateFault | und
   return readable(issuer, () => findKeyFault(issuer) ?? findExtensionFault(issuer, readExtensions(issuer.raw)));
 }
 
+const TLS_USAGES = { server: "1.3.6.1.5.5.7.3.1", client: "1.3.6.1.5.5.7.3.2" } as const;
+
+/**
+ * Whether an authority's extended key usages allow its certificates in TLS at all. OpenSSL restricts a chain to those of
+ * each certificate, the root included, and does not count `anyExtendedKeyUsage`; RFC 5280 restricts leaves alone.
+ */
+export function findUsageFault(issuer: X509Certificate): CertificateFault | undefined {
+  const { keyUsage: usages } = issuer;
+  if (usages === undefined || Object.values(TLS_USAGES).some((usage) => usages.includes(usage))) return undefined;
+  const message =
+    `${describeCertificate(issuer)} has an extended key usage that allows neither TLS servers nor TLS clients: issue it ` +
+    "with both (serverAuth, clientAuth), or without that extension";
+  return { reason: "unsupported_constraint", message };
+}
+
 /**
  * Whether each issuer of a path (leaf first) allows the number of CA certificates below it (RFC 5280, section 4.2.1.9).
  */

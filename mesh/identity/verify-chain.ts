@@ -3,6 +3,7 @@ import {
   type CertificateFault,
   findIssuerFault,
   findPathLengthFault,
+  findUsageFault,
   findValidityFault,
 } from "./certificate-faults.ts";
 import { type ChainLimitFault, findChainLimitFault } from "./chain-limits.ts";
@@ -54,7 +55,7 @@ export class SignatureBudget {
 
 /**
  * Finds the path from the leaf to one of the roots: each certificate is issued by the next (names, key ids, key usage
- * and signature), each issuer is a CA certificate, and all of them, the root included, are currently valid. Several
+ * and signature), each issuer is a CA certificate whose extended key usages allow TLS, and all of them, the root included, are currently valid. Several
  * roots with one name are all tried, as are cross-signed certificates, so that root rotation needs no order. Roots are
  * compared by signature, never by name.
  *
@@ -131,7 +132,8 @@ function proveIssued(walk: Walk, issuer: Proof): readonly Proof[] {
   const { certificate } = issuer;
   const named = [...walk.unproved].filter((subject) => subject.checkIssued(certificate));
   if (named.length === 0) return [];
-  const fault = findValidityFault(certificate, walk.nowMs) ?? findIssuerFault(certificate);
+  const fault =
+    findValidityFault(certificate, walk.nowMs) ?? findIssuerFault(certificate) ?? findUsageFault(certificate);
   walk.fault ??= fault;
   if (fault !== undefined) return [];
   const proved = named.filter((subject) => isProvedBy(certificate, subject, walk));
