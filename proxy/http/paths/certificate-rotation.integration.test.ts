@@ -65,7 +65,8 @@ interface Path {
 type Application = (request: IncomingMessage, response: ServerResponse) => void;
 
 async function startPath(application: Application, httpVersion: UpstreamHttpVersion): Promise<Path> {
-  const server = createServer(application).listen(0, "127.0.0.1");
+  // It closes no connection by itself: a request that meets that cannot be sent again, and is no matter of certificates.
+  const server = createServer({ keepAliveTimeout: 0 }, application).listen(0, "127.0.0.1");
   await once(server, "listening");
   cleanup.add(() => server.close());
   cleanup.add(() => server.closeAllConnections());
