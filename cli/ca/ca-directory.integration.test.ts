@@ -45,6 +45,13 @@ describe("a control plane without Kubernetes", () => {
     expect((await ca("status")).stdout).toMatch(/^0A:0B:0C +yes /m);
   });
 
+  it("has a rotation that has not begun cancelled by --roll-back", async () => {
+    await ca("rotate-root");
+    const { status, stdout } = await ca("rotate-root", "--roll-back");
+    expect([status, stdout]).toEqual([0, expect.stringMatching(/^cancelled: the rotation that was requested/)]);
+    expect((await stored()).rotation?.kind).toBe("roll_back");
+  });
+
   it("that does not run is told to all the same, and the message names its port", async () => {
     port = 1;
     const { status, stdout } = await ca("revoke", "--serial", "AA");

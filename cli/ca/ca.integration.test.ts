@@ -230,6 +230,16 @@ describe("ca rotate-root", () => {
     expect(stored().rotation?.kind).toBe("roll_back");
   });
 
+  it("cancels with --roll-back what was requested and has not begun", async () => {
+    const { requestId } = Object(json((await ca("rotate-root", "-o", "json")).stdout));
+    const { status, stdout } = await ca("rotate-root", "--roll-back", "--wait");
+    expect([status, stdout]).toEqual([0, expect.stringMatching(/^cancelled: .*\ncancelled: no rotation has begun/)]);
+    expect(stored().rotation).toMatchObject({ kind: "roll_back", requestId: expect.not.stringMatching(requestId) });
+    expect((await ca("rotate-root", "--roll-back")).stderr).toContain("no rotation is in progress or requested");
+    expect((await ca("status")).stdout).not.toContain("requested");
+    expect((await ca("rotate-root")).stdout).toContain("requested: the control planes replace the root");
+  });
+
   it("with --wait ends when every control plane has answered the request", async () => {
     const page = () => ({
       ...authority({ rotation: { ...STEADY, requestId: stored().rotation?.requestId ?? null } }),

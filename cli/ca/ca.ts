@@ -17,7 +17,7 @@ const REVOKE_OPTIONS = {
 const ROTATE_OPTIONS = {
   "roll-back": {
     type: "boolean",
-    help: "go back to the root before, while a rotation is in progress",
+    help: "go back to the root before, while a rotation is in progress; cancel one that has not begun",
     heading: "For rotate-root",
   },
   wait: { type: "boolean", help: "follow the rotation until it is over: the longest lifetime of certificates" },

@@ -6,7 +6,7 @@ import { systemClock } from "../../mesh/runtime.ts";
 import { findUnread } from "../../operator/ca/authority-problems.ts";
 import { readAuthorities } from "../../operator/ca/authority-report.ts";
 import { type FollowedRequest, followRotation } from "../../operator/ca/follow-rotation.ts";
-import { type RotationKind, requestRotation } from "../../operator/ca/request-rotation.ts";
+import { type RequestedRotation, type RotationKind, requestRotation } from "../../operator/ca/request-rotation.ts";
 import { OperatorError } from "../../operator/operator-error.ts";
 import { printable } from "../../operator/text/palette.ts";
 import type { CommandContext } from "../command.ts";
@@ -31,9 +31,10 @@ export async function rotateRoot(values: RotateOptionValues, context: CommandCon
   return await withCaMesh(values, context, async (mesh) => {
     const authorities = await readSomeAuthority(mesh, context.signal);
     const requested = await requestRotation(mesh.store, authorities, createRequest(kind));
-    if (!isJson) context.stdout(requested.isNew ? REQUESTED[kind] : JOINED);
+    if (!isJson) context.stdout(describeRequested(kind, requested));
     if (wait) return await follow(mesh, { kind, ...requested, timeoutMs, isJson }, context);
-    context.stdout(isJson ? formatJson(requested) : FOLLOW_IT);
+    if (isJson) context.stdout(formatJson(requested));
+    else if (requested.cancelled === undefined) context.stdout(FOLLOW_IT);
     return 0;
   });
 }
@@ -57,7 +58,14 @@ const REQUESTED = {
   roll_back: "requested: the control planes go back to the root before\n",
 } as const;
 const JOINED = "a rotation is in progress or requested already: nothing more was requested\n";
+const CANCELLED =
+  "cancelled: the rotation that was requested and has not begun. A control plane that begins with it at this moment goes back\n";
 const FOLLOW_IT = "follow it with entente ca status, or with entente ca rotate-root --wait\n";
+
+function describeRequested(kind: RotationKind, { isNew, cancelled }: RequestedRotation): string {
+  if (cancelled !== undefined) return CANCELLED;
+  return isNew ? REQUESTED[kind] : JOINED;
+}
 
 interface Followed extends FollowedRequest {
   readonly isNew: boolean;
@@ -67,12 +75,12 @@ interface Followed extends FollowedRequest {
 
 async function follow(
   { readReplicas }: CaMesh,
-  { kind: asked, requestId, isNew, timeoutMs, isJson }: Followed,
+  { kind: asked, requestId, cancelled, isNew, timeoutMs, isJson }: Followed,
   { signal, stdout, stderr }: CommandContext,
 ): Promise<number> {
   const { kind, text } = await followRotation({
     ...{ timeoutMs, signal, read: readReplicas, clock: systemClock },
-    request: { kind: asked, requestId },
+    request: { kind: asked, requestId, ...(cancelled !== undefined && { cancelled }) },
     onProgress: (line) => (isJson ? stderr : stdout)(`${printable(line)}\n`),
     pause: (delayMs, abort) => sleep(delayMs, undefined, { signal: abort }),
   });

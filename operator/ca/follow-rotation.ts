@@ -19,11 +19,13 @@ export interface FollowedRequest {
   readonly kind: RotationKind;
   /** `null`: no request was ever answered, and the rotation began by the root's age. */
   readonly requestId: string | null;
+  /** The request to rotate that it replaced before a rotation had begun. */
+  readonly cancelled?: string;
 }
 
 /** @param hasBegun whether the rotation was in progress before: then its end is its own, whatever was asked. */
 export function judgeRotation(
-  { kind, requestId }: FollowedRequest,
+  { kind, requestId, cancelled }: FollowedRequest,
   replicas: readonly AuthorityReplica[],
   { nowMs, hasBegun }: { readonly nowMs: number; readonly hasBegun: boolean },
 ): RotationProgress {
@@ -38,6 +40,9 @@ export function judgeRotation(
   if (rolledBack !== undefined) {
     const text = `rolled back${describeRollBack(rolledBack)}; the old root signs`;
     return { kind: kind === "roll_back" ? "done" : "failed", text };
+  }
+  if (cancelled !== undefined && !read.some(({ rotation }) => isMoving(rotation.phase))) {
+    return { kind: "done", text: "cancelled: no rotation has begun, and the root stays" };
   }
   const moving = read.find(({ rotation }) => rotation.phase !== "steady");
   if (moving !== undefined) return running(moving.rotation.phase, describePhase(moving.rotation, nowMs));

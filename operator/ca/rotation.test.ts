@@ -68,6 +68,15 @@ describe("a request to replace the root", () => {
     { name: "one is in progress", control: asked("r1"), phase: "published", outcome: "request" },
     { name: "the new root signs", control: asked("r1"), phase: "signing", outcome: "request" },
     { name: "to go back is asked for already", control: asked("r2", "roll_back"), phase: "signing", outcome: "join" },
+    { name: "one is requested and not begun", control: asked("r2"), phase: "steady", outcome: "cancel" },
+    { name: "the next one is requested after it", control: asked("r2"), phase: "withdrawing", outcome: "cancel" },
+    { name: "another one is in progress", control: asked("r2"), phase: "signing", outcome: "request" },
+    {
+      name: "the request was cancelled",
+      control: asked("r2", "roll_back"),
+      phase: "steady",
+      outcome: "no rotation is in",
+    },
     { name: "none is in progress", control: asked("r1"), phase: "steady", outcome: "no rotation is in progress" },
     { name: "it was rolled back", control: asked("r1"), phase: "withdrawing", outcome: "no rotation is in progress" },
   ])("to go back if $name: $outcome", ({ control, phase, outcome }) => {
