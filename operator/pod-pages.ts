@@ -20,6 +20,9 @@ export const ADMIN_PORT = 15_000;
 /** The control plane's pages. */
 export const STATUS_PORT = 15_014;
 
+/** The reason of a control plane that cannot open its authority contains names, fingerprints and the fix. */
+const MAX_REASON_LENGTH = 1000;
+
 /**
  * Reads a page that is JSON.
  * @throws OperatorError `bad_page` if it is another page
@@ -27,7 +30,8 @@ export const STATUS_PORT = 15_014;
 export async function readJsonPage(pages: PodPages, request: PageRequest): Promise<unknown> {
   const { status, body } = await pages.get(request);
   const what = `${request.path} on port ${request.port} of ${describePod(request.pod)}`;
-  if (status !== 200) throw new OperatorError("bad_page", `${what}: status ${status}: ${body.slice(0, 200).trim()}`);
+  if (status !== 200)
+    throw new OperatorError("bad_page", `${what}: status ${status}: ${body.slice(0, MAX_REASON_LENGTH).trim()}`);
   try {
     return JSON.parse(body);
   } catch (cause) {

@@ -72,7 +72,9 @@ it("describes its certificate authority to a client on loopback, once that is op
   const { status, body } = await ask(port, { path: "/debug/ca" });
   expect([status, JSON.parse(body)]).toEqual([200, AUTHORITY]);
   authority = undefined;
-  expect((await ask(port, { path: "/debug/ca" })).status).toBe(503);
+  readiness = { isReady: false, text: "the authority is not open: a key is missing" };
+  const page = await ask(port, { path: "/debug/ca" });
+  expect(page).toMatchObject({ status: 503, body: `not ready: ${readiness.text}\n` });
 });
 
 it.each([

@@ -91,7 +91,6 @@ function respondToOperator(
     return { status: 403, body: "only a client on loopback may request this: use kubectl port-forward\n" };
   }
   const body = describe();
-  if (body === undefined)
-    return { status: 503, body: `the certificate authority is not open yet: ${readiness().text}\n` };
+  if (body === undefined) return { status: 503, body: `not ready: ${readiness().text}\n` };
   return { status: 200, contentType: "application/json", body: `${JSON.stringify(body)}\n` };
 }
