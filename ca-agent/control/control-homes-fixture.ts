@@ -7,6 +7,7 @@ import { KINDS } from "../../kubernetes/kinds.ts";
 import { InProcessApi, type InProcessCall } from "../../kubernetes/test-server/in-process-api.ts";
 import { TestCluster } from "../../kubernetes/test-server/test-cluster.ts";
 import { FakeClock } from "../../mesh/fake-clock-fixture.ts";
+import { parseTrustDomain, type TrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import { until } from "../../net/until-fixture.ts";
 import { createConfigMapControlStore } from "./config-map-control-store.ts";
@@ -32,6 +33,8 @@ export interface ControlHome {
 export class ControlHomes {
   readonly clock = new FakeClock();
   readonly log = new RecordingLogger();
+  /** The mesh's own and its aliases. */
+  trustDomains: readonly TrustDomain[] = [parseTrustDomain("cluster.local")];
   /** Why a control plane that starts waits. */
   readonly waiting: string[] = [];
   readonly stop = new AbortController();
@@ -57,7 +60,7 @@ export class ControlHomes {
     const stored = () => readdirSync(directory).filter((name) => !name.endsWith(".draft"));
     return {
       store: createFileControlStore(directory, shared),
-      follow: () => followFileControl({ ...shared, signal: this.stop.signal }),
+      follow: () => followFileControl({ ...shared, trustDomains: this.trustDomains, signal: this.stop.signal }),
       write: (revocations, others = {}) => {
         this.#generation += 1;
         const fields = Object.entries(others).map(
@@ -95,7 +98,15 @@ export class ControlHomes {
     };
     return {
       store: createConfigMapControlStore({ ...shared, api: new InProcessApi(cluster) }),
-      follow: () => followConfigMapControl({ ...shared, log, onWaiting: (reason) => void this.waiting.push(reason) }),
+      follow: () => {
+        const { trustDomains, waiting } = this;
+        return followConfigMapControl({
+          ...shared,
+          log,
+          trustDomains,
+          onWaiting: (reason) => void waiting.push(reason),
+        });
+      },
       write: (revocations, others = {}) => {
         const texts = Object.entries(others).map(([key, value]) => [key, JSON.stringify(value)]);
         put({ "revocations.json": revocations, ...Object.fromEntries(texts) });

@@ -30,7 +30,9 @@ async function start() {
   const api = new InProcessApi(cluster, { beforeCall: () => beforeCall() });
   const shared = { namespace, clock, random: () => 0.5, randomBytes, signal: stop.signal };
   const store = createConfigMapControlStore({ ...shared, api: new InProcessApi(cluster) });
-  const starting = followConfigMapControl({ ...shared, api, log: new RecordingLogger(), onWaiting: () => undefined });
+  const starting = followConfigMapControl({
+    ...{ ...shared, api, log: new RecordingLogger(), trustDomains: [], onWaiting: () => undefined },
+  });
   await clock.advance(1000);
   return { api, store, control: await starting };
 }

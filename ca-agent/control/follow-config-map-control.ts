@@ -5,6 +5,7 @@ import { Confirmation } from "../../kubernetes/reflector/confirmation.ts";
 import { withoutManagedFields } from "../../kubernetes/reflector/object-store.ts";
 import { startReflector } from "../../kubernetes/reflector/reflector.ts";
 import type { ReflectorStatus } from "../../kubernetes/reflector/reflector-status.ts";
+import type { TrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import { MeshError } from "../../mesh/mesh-error.ts";
 import { digestContent, type SourceReading } from "../../mesh/policy/authentication/trust-readings.ts";
 import type { Logger } from "../../mesh/runtime.ts";
@@ -13,12 +14,21 @@ import { type ConfigMapControlOptions, createConfigMapControlStore } from "./con
 import { CONTROL_CONFIG_MAP, readControlConfigMap } from "./control-config-map.ts";
 import { type ControlState, EMPTY_CONTROL_STATE } from "./control-state.ts";
 import type { ControlFollower } from "./control-store.ts";
-import { type FoundState, LiveControl, renumberChange, reportUnnumbered, restoreChange } from "./live-control.ts";
+import {
+  type FoundState,
+  foundState,
+  LiveControl,
+  renumberChange,
+  reportUnnumbered,
+  restoreChange,
+} from "./live-control.ts";
 import { isSameState } from "./state-revisions.ts";
 import { WriteBack } from "./write-back.ts";
 
 export interface FollowConfigMapControlOptions extends ConfigMapControlOptions {
   readonly log: Logger;
+  /** The mesh's own and its aliases. */
+  readonly trustDomains: readonly TrustDomain[];
   /** Called with the reason while there is no valid state yet. */
   readonly onWaiting: (reason: string) => void;
 }
@@ -37,19 +47,17 @@ export interface ConfigMapFollower extends ControlFollower {
  * valid one; until then the control plane must not serve.
  */
 export async function followConfigMapControl(options: FollowConfigMapControlOptions): Promise<ConfigMapFollower> {
-  const { namespace, clock, random, signal, log, onWaiting } = options;
+  const { namespace, clock, random, signal, log, trustDomains, onWaiting } = options;
   const store = createConfigMapControlStore(options);
   const live = new LiveControl({
-    clock,
-    log,
-    onWaiting,
+    ...{ clock, log, trustDomains, onWaiting },
     renumber: async (edited) => {
       const renumbered = pause(clock, random() * RENUMBER_MS, signal).then(() => store.update(renumberChange(edited)));
       await renumbered.catch(reportUnnumbered(options));
     },
     writeBack: new WriteBack({
       ...options,
-      write: () => store.update(restoreChange(live.current(), clock)),
+      write: () => store.update(restoreChange(live.current(), options)),
       onFailed: (caught) => {
         live.reportUnstored(caught);
         check();
@@ -65,7 +73,7 @@ export async function followConfigMapControl(options: FollowConfigMapControlOpti
       .then(() => {
         const [configMap] = reflector.objects.values();
         if (!reflector.hasSynced || signal.aborted) return;
-        const found = foundIn(configMap);
+        const found = foundIn(configMap, trustDomains);
         live.take(found);
         isInForce = isWhatWasFound(found, live);
         isKnown ||= isInForce;
@@ -106,10 +114,10 @@ function isWhatWasFound(found: FoundState, live: LiveControl): boolean {
   return isSameState(state, live.current());
 }
 
-function foundIn(configMap: KubernetesObject | undefined): FoundState {
+function foundIn(configMap: KubernetesObject | undefined, trustDomains: readonly TrustDomain[]): FoundState {
   if (configMap === undefined) return { kind: "absent" };
   try {
-    return { kind: "state", state: readControlConfigMap(configMap) };
+    return foundState(readControlConfigMap(configMap), trustDomains);
   } catch (caught) {
     return { kind: "unreadable", error: MeshError.from(caught) };
   }

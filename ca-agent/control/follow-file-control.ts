@@ -1,10 +1,18 @@
 import { pause } from "../../kubernetes/bounded-call.ts";
+import type { TrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import { MeshError } from "../../mesh/mesh-error.ts";
 import type { Clock, Logger, Random } from "../../mesh/runtime.ts";
 import { controlFileVersion, readControlFile } from "./control-files.ts";
 import type { ControlFollower } from "./control-store.ts";
 import { createFileControlStore, stateOf } from "./file-control-store.ts";
-import { type FoundState, LiveControl, renumberChange, reportUnnumbered, restoreChange } from "./live-control.ts";
+import {
+  type FoundState,
+  foundState,
+  LiveControl,
+  renumberChange,
+  reportUnnumbered,
+  restoreChange,
+} from "./live-control.ts";
 import { WriteBack } from "./write-back.ts";
 
 export interface FollowFileControlOptions {
@@ -13,6 +21,8 @@ export interface FollowFileControlOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Logger;
+  /** The mesh's own and its aliases. */
+  readonly trustDomains: readonly TrustDomain[];
   /** Called with the reason while there is no valid state yet. */
   readonly onWaiting: (reason: string) => void;
   readonly signal: AbortSignal;
@@ -33,7 +43,7 @@ export async function followFileControl(options: FollowFileControlOptions): Prom
     renumber: async (edited) => void (await store.update(renumberChange(edited)).catch(reportUnnumbered(options))),
     writeBack: new WriteBack({
       ...options,
-      write: () => store.update(restoreChange(live.current(), clock)),
+      write: () => store.update(restoreChange(live.current(), options)),
       onFailed: (caught) => live.reportUnstored(caught),
     }),
   });
@@ -43,7 +53,7 @@ export async function followFileControl(options: FollowFileControlOptions): Prom
     const version = await controlFileVersion(directory);
     if (version === seen) return;
     seen = version;
-    const found = await find(directory);
+    const found = await find(directory, options.trustDomains);
     // A state that is not stored again yet is looked at again.
     if (!live.take(found)) seen = undefined;
   };
@@ -58,10 +68,10 @@ export async function followFileControl(options: FollowFileControlOptions): Prom
   return live;
 }
 
-async function find(directory: string): Promise<FoundState> {
+async function find(directory: string, trustDomains: readonly TrustDomain[]): Promise<FoundState> {
   try {
     const file = await readControlFile(directory);
-    return file === undefined ? { kind: "absent" } : { kind: "state", state: stateOf(file) };
+    return file === undefined ? { kind: "absent" } : foundState(stateOf(file), trustDomains);
   } catch (caught) {
     return { kind: "unreadable", error: MeshError.from(caught) };
   }

@@ -1,12 +1,16 @@
+import type { TrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import { MeshError } from "../../mesh/mesh-error.ts";
 import type { Clock, Logger } from "../../mesh/runtime.ts";
 import { whenAborted } from "../../net/when-aborted.ts";
 import { type ControlState, EMPTY_CONTROL_STATE, MAX_REVOCATIONS } from "./control-state.ts";
 import type { ControlFollower } from "./control-store.ts";
+import { findExcess } from "./distributed-identities.ts";
 import { isEdited, isEmptyState, isSameState, isToBeWrittenBack, uniteStates } from "./state-revisions.ts";
 import type { WriteBack } from "./write-back.ts";
 
 export interface LiveControlDeps {
+  /** The mesh's own and its aliases: what is revoked in all of them must fit into a trust bundle. */
+  readonly trustDomains: readonly TrustDomain[];
   readonly clock: Pick<Clock, "now">;
   readonly log: Logger;
   /** Called with the reason while there is no valid state yet. */
@@ -25,9 +29,27 @@ export type FoundState =
   | { readonly kind: "absent" }
   | { readonly kind: "unreadable"; readonly error: MeshError };
 
-/** The change that stores a state again. Another replica may have done it, and others may have changed what is stored. */
-export function restoreChange(inForce: ControlState, clock: Pick<Clock, "now">): (found: ControlState) => ControlState {
-  return (found) => (isToBeWrittenBack(found, inForce) ? uniteStates(found, inForce, clock.now()) : found);
+/** More than the proxies can receive is as what cannot be read: a part of it would revoke less than was asked. */
+export function foundState(state: ControlState, trustDomains: readonly TrustDomain[]): FoundState {
+  const error = findExcess(state, trustDomains);
+  return error === undefined ? { kind: "state", state } : { kind: "unreadable", error };
+}
+
+/**
+ * The change that stores a state again. Another replica may have done it, and others may have changed what is stored. Throws a
+ * CaError `control_limit` if no proxy could receive both.
+ */
+export function restoreChange(
+  inForce: ControlState,
+  { clock, trustDomains }: Pick<LiveControlDeps, "clock" | "trustDomains">,
+): (found: ControlState) => ControlState {
+  return (found) => {
+    if (!isToBeWrittenBack(found, inForce)) return found;
+    const united = uniteStates(found, inForce, clock.now());
+    const excess = findExcess(united, trustDomains);
+    if (excess !== undefined) throw excess;
+    return united;
+  };
 }
 
 /** The change that gives an edited state a revision, unless others have stored another one meanwhile. */
@@ -141,7 +163,8 @@ export class LiveControl implements ControlFollower {
   #keep(stored: ControlState, inForce: ControlState): void {
     this.#onOutdated(stored.revisions?.[0] ?? 0, inForce.revisions?.[0] ?? 0);
     const united = uniteStates(stored, inForce, this.#deps.clock.now());
-    if (united.revocations.length <= MAX_REVOCATIONS) this.#adopt(united);
+    const isExcessive = findExcess(united, this.#deps.trustDomains) !== undefined;
+    if (united.revocations.length <= MAX_REVOCATIONS && !isExcessive) this.#adopt(united);
     this.#deps.writeBack.request();
   }
 

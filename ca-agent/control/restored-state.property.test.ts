@@ -49,9 +49,11 @@ class World {
   constructor() {
     for (let index = 0; index < REPLICAS; index += 1) {
       const renumber = async (): Promise<void> => undefined;
-      const request = (): void => this.#update(restoreChange(replica.current(), this.#clock));
+      const request = (): void =>
+        this.#update(restoreChange(replica.current(), { clock: this.#clock, trustDomains: [] }));
       const writeBack = { request, timesStored: 0 };
       const replica = new LiveControl({
+        trustDomains: [],
         ...{ clock: this.#clock, log: this.#log, onWaiting: () => undefined, renumber, writeBack },
       });
       this.#replicas.push(replica);

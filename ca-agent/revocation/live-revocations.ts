@@ -1,10 +1,11 @@
 import { type PodTag, readPodTag } from "../../mesh/identity/pod-tag.ts";
-import { formatSpiffeId, type SpiffeId, spiffeIdParts, type TrustDomain } from "../../mesh/identity/spiffe-id.ts";
+import type { SpiffeId, TrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import type { Revocations, RevokedCertificate } from "../../mesh/policy/types.ts";
 import type { Clock, Timer } from "../../mesh/runtime.ts";
 import { startWallTimer } from "../../net/wall-timer.ts";
 import type { Revocation } from "../control/control-state.ts";
 import type { ControlFollower } from "../control/control-store.ts";
+import { equivalentIdentities } from "../control/distributed-identities.ts";
 import { formatPodName, type PodName, type TagPod } from "./pod-name.ts";
 import { endOf, isInForce, keyOfTarget } from "./revocation-entries.ts";
 
@@ -135,11 +136,4 @@ export class LiveRevocations {
     );
     if (next !== Number.POSITIVE_INFINITY) this.#timer = startWallTimer(this.#deps.clock, next, () => this.#update());
   }
-}
-
-/** In the mesh's own domain and in each alias, if it is of one of them. */
-function equivalentIdentities(identity: SpiffeId, trustDomains: readonly TrustDomain[]): readonly SpiffeId[] {
-  const parts = spiffeIdParts(identity);
-  if (!trustDomains.includes(parts.trustDomain)) return [identity];
-  return trustDomains.map((trustDomain) => formatSpiffeId({ ...parts, trustDomain }));
 }

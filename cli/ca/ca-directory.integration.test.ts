@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openAuthority } from "../../ca-agent/authority/open-authority.ts";
 import { createFileControlStore } from "../../ca-agent/control/file-control-store.ts";
-import { parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
+import { parseSpiffeId, parseTrustDomain } from "../../mesh/identity/spiffe-id.ts";
 import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
 import { systemClock } from "../../mesh/runtime.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
@@ -16,6 +16,7 @@ const cleanup = new Cleanup();
 let parent: string;
 let directory: string;
 let port: number;
+let trustDomains: readonly string[];
 
 beforeEach(async () => {
   parent = mkdtempSync(join(tmpdir(), "entente-ca-cli-"));
@@ -24,13 +25,15 @@ beforeEach(async () => {
   const trustDomain = parseTrustDomain("cluster.local");
   const opened = await openAuthority({ directory, trustDomain, clock: systemClock, log: new RecordingLogger() });
   cleanup.add(() => opened.stop());
-  port = await servePages(cleanup, () => ({ ...authority(), proxies: [proxy("web")] }));
+  trustDomains = ["cluster.local"];
+  port = await servePages(cleanup, () => ({ ...authority({ trustDomains }), proxies: [proxy("web")] }));
 });
 afterEach(() => cleanup.run());
 
 const ca = (...args: readonly string[]) =>
   runForTest("ca", ...args, "--ca-directory", directory, "--metrics-port", String(port));
-const stored = () => createFileControlStore(directory, { clock: systemClock, random: Math.random }).read();
+const store = () => createFileControlStore(directory, { clock: systemClock, random: Math.random });
+const stored = () => store().read();
 
 describe("a control plane without Kubernetes", () => {
   it("is asked at its port, and its authority's folder has what is revoked", async () => {
@@ -50,6 +53,22 @@ describe("a control plane without Kubernetes", () => {
     const { status, stdout } = await ca("rotate-root", "--roll-back");
     expect([status, stdout]).toEqual([0, expect.stringMatching(/^cancelled: the rotation that was requested/)]);
     expect((await stored()).rotation?.kind).toBe("roll_back");
+  });
+
+  it("is not asked to revoke more than its proxies can receive in all trust domains of the mesh", async () => {
+    const revocations = Array.from({ length: 9000 }, (_, index) => ({
+      what: { kind: "identity", identity: parseSpiffeId(`spiffe://cluster.local/ns/ns1/sa/a${index}`) } as const,
+      revokedAt: "2026-11-26T18:44:32Z",
+    }));
+    await store().update((state) => ({ ...state, revocations }));
+    const one = ["revoke", "--identity", "spiffe://cluster.local/ns/ns1/sa/web"];
+    trustDomains = ["cluster.local", ...Array.from({ length: 11 }, (_, index) => `d${index}.example`)];
+    const refused = { status: 1, stderr: expect.stringMatching(/12 trust domains.* 108012 with .* are too many/) };
+    expect([await ca(...one), await ca(...one, "--dry-run")]).toMatchObject([refused, refused]);
+    expect((await stored()).revocations).toHaveLength(9000);
+    expect((await ca("unrevoke", "--identity", "spiffe://cluster.local/ns/ns1/sa/a1")).status).toBe(0);
+    trustDomains = trustDomains.slice(0, 4);
+    expect((await ca(...one)).status).toBe(0);
   });
 
   it("that does not run is told to all the same, and the message names its port", async () => {

@@ -1,8 +1,9 @@
-import type { Revocation, RevocationTarget } from "../../ca-agent/control/control-state.ts";
+import type { ControlState, Revocation, RevocationTarget } from "../../ca-agent/control/control-state.ts";
+import { findExcess } from "../../ca-agent/control/distributed-identities.ts";
 import { addRevocations, liftRevocation } from "../../ca-agent/revocation/revocation-entries.ts";
 import { systemClock } from "../../mesh/runtime.ts";
 import { findRefusals } from "../../operator/ca/authority-problems.ts";
-import { createAuthorityReport } from "../../operator/ca/authority-report.ts";
+import { createAuthorityReport, readAuthorities } from "../../operator/ca/authority-report.ts";
 import { formatLifting, formatRevocation, type RevocationResult } from "../../operator/ca/format-revocation.ts";
 import { foreseeRevocation, type RevocationEffect } from "../../operator/ca/revocation-effect.ts";
 import { checkLifting, describeTarget, findCovering } from "../../operator/ca/revocation-entries.ts";
@@ -30,7 +31,11 @@ export async function revoke(values: Values, context: CommandContext): Promise<n
     const effect = foreseeRevocation({ target, replicas, rootNamespace: mesh.rootNamespace });
     if (effect.kind === "refused") throw new OperatorError("not_possible", effect.reason);
     const revocation = revocationOf(target, effect, reason);
-    const stored = await store(mesh, revocation, values["dry-run"] === true);
+    const trustDomains = new Set(readAuthorities(replicas).flatMap((authority) => authority.trustDomains ?? []));
+    const stored = await store(mesh, revocation, {
+      trustDomains: [...trustDomains],
+      isDryRun: values["dry-run"] === true,
+    });
     return { ...stored, effect: { ...effect, warnings: [...warnings, ...effect.warnings] } };
   });
   context.stdout(values.isJson ? formatJson(result) : formatRevocation(result, choosePalette(context)));
@@ -82,13 +87,22 @@ function revocationOf(
 async function store(
   mesh: CaMesh,
   revocation: Revocation,
-  isDryRun: boolean,
+  { trustDomains, isDryRun }: { readonly trustDomains: readonly string[]; readonly isDryRun: boolean },
 ): Promise<Pick<RevocationResult, "revocation" | "outcome">> {
   const nowMs = systemClock.now();
-  const before = findCovering(await mesh.store.read(), revocation.what, nowMs);
+  const present = await mesh.store.read();
+  const before = findCovering(present, revocation.what, nowMs);
   if (before !== undefined) return { revocation: before, outcome: "revoked already" };
+  /** The control planes would refuse all of it. */
+  const add = (state: ControlState): ControlState => {
+    const added = addRevocations(state, [revocation], nowMs);
+    const excess = findExcess(added, trustDomains);
+    if (excess !== undefined) throw excess;
+    return added;
+  };
+  add(present);
   if (isDryRun) return { revocation, outcome: "would be revoked" };
-  await mesh.store.update((state) => addRevocations(state, [revocation], nowMs));
+  await mesh.store.update(add);
   return { revocation, outcome: "revoked" };
 }
 

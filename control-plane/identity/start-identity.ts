@@ -103,7 +103,7 @@ export function describeRefusals({ authority, control, lists }: Pick<Identity, "
 
 async function startFromFiles(
   { caDirectory, jwksFile, tokenIssuer: issuer }: Extract<IdentityOptions, { kind: "files" }>,
-  { settings: { trustDomain }, clock, random, log, registry, onWaiting, signal }: IdentityDeps,
+  { settings: { trustDomain, trustDomainAliases }, clock, random, log, registry, onWaiting, signal }: IdentityDeps,
 ): Promise<Identity> {
   const metrics = createIdentityMetrics(registry);
   const authority = await openAuthority({ directory: caDirectory, trustDomain, clock, log });
@@ -123,7 +123,9 @@ async function startFromFiles(
     authenticator: createJwtAuthenticator({ jwksFile, issuer, trustDomain, clock, log }),
     // No API server gives pods a uid that an operator could look up: a pod is its name.
     tagPod: tagOfPodName,
-    control: await followFileControl({ directory: caDirectory, ...followed }),
+    control: await followFileControl({
+      ...{ directory: caDirectory, trustDomains: [trustDomain, ...trustDomainAliases], ...followed },
+    }),
     controlStore: createFileControlStore(caDirectory, { clock, random }),
     authorityStore: createDirectoryStore({ directory: caDirectory, clock, log, onStored: watch.lookNow }),
     lists: await followDirectoryLists(caDirectory, { authority, ...followed }),
@@ -136,14 +138,16 @@ async function startInCluster(
 ): Promise<Identity> {
   const { settings, clock, random, log, limitLog, registry, signal, onWaiting } = deps;
   const { reviewed: onReview, authorityChanged: onChange, watchRefusals } = createIdentityMetrics(registry);
-  const { trustDomain, rootNamespace: namespace } = settings;
+  const { trustDomain, trustDomainAliases, rootNamespace: namespace } = settings;
   const shared = { api, clock, random, log, signal };
   const kept = { ...shared, namespace, randomBytes };
   const compareClock = readClock && createClockComparison(readClock, shared);
   const authorityOptions = { ...kept, trustDomain, onWaiting, onChange, publishMs, compareClock };
   const { authority, readings } = await startSecretAuthority(authorityOptions);
   watchRefusals(authority);
-  const control = await followConfigMapControl({ ...kept, onWaiting });
+  const control = await followConfigMapControl({
+    ...{ ...kept, trustDomains: [trustDomain, ...trustDomainAliases], onWaiting },
+  });
   startRootDistribution({
     ...shared,
     limitLog,

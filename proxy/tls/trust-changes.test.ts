@@ -116,11 +116,11 @@ describe("a bundle of a control plane that is behind", () => {
   });
 
   it("adds no more revocations than a proxy can keep, and then lifts none", () => {
-    const held = received({ revocations: revoke(30_000) });
-    const { trust, isPartial } = takeKnown(received({ revocations: revoke(30_000, 25_000) }), held, ["revocations"]);
+    const held = received({ revocations: revoke(150_000) });
+    const { trust, isPartial } = takeKnown(received({ revocations: revoke(150_000, 125_000) }), held, ["revocations"]);
     expect([isPartial, trust.revocations]).toEqual([true, held.revocations]);
-    expect(takeKnown(received({ revocations: revoke(10_000, 25_000) }), held, ["lists"]).trust.revocations?.size).toBe(
-      35_000,
+    expect(takeKnown(received({ revocations: revoke(10_000, 145_000) }), held, ["lists"]).trust.revocations?.size).toBe(
+      155_000,
     );
   });
 });

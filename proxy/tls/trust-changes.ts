@@ -77,8 +77,8 @@ function joinRevocations(received: TrustAnchors, held: TrustAnchors): Revocation
   return joined.size <= MAX_JOINED ? joined : held.revocations;
 }
 
-/** Of revocations: those of several control planes whose lists are full. */
-const MAX_JOINED = 50_000;
+/** Of revocations: those of two control planes whose lists are full, with an identity in each trust domain of the mesh. */
+const MAX_JOINED = 250_000;
 
 function areSameRevocations({ revocations }: TrustAnchors, held: TrustAnchors): boolean {
   if (revocations === undefined) return held.revocations === undefined || held.revocations.size === 0;
