@@ -5,12 +5,12 @@ import {
   type ConnectRouter,
   type ContextValues,
   createConnectRouter,
-  createContextKey,
   type Interceptor,
 } from "@connectrpc/connect";
 import { universalRequestFromNodeRequest, universalResponseToNodeResponse } from "@connectrpc/connect-node";
 import { MeshError } from "../../mesh/mesh-error.ts";
 import type { Logger, LogLimiter } from "../../mesh/runtime.ts";
+import { hasLeftKey, hideUnread, hideUnreadable } from "./unreadable-requests.ts";
 
 export interface GrpcHandlerOptions {
   readonly routes: (router: ConnectRouter) => void;
@@ -32,9 +32,6 @@ export interface GrpcHandler {
 
 type Handler = ReturnType<typeof createConnectRouter>["handlers"][number];
 
-/** Whether the caller of a call has disconnected. */
-const hasLeftKey = createContextKey<() => boolean>(() => false, { description: "whether the caller has left" });
-
 /**
  * Serves gRPC on a server of `node:http2`. Connect's own adapter is not used: for an `:authority` that is not a URL,
  * such as `[`, it throws in the server's event handler, so any client could end the process with one request. It also
@@ -48,12 +45,12 @@ export function createGrpcHandler(options: GrpcHandlerOptions): GrpcHandler {
     acceptCompression: [],
     readMaxBytes: options.maxMessageBytes,
     shutdownSignal: options.shutdownSignal,
-    interceptors: [reportFaults(options)],
+    interceptors: [reportFaults(options), hideUnreadable(options)],
   });
   options.routes(router);
   const handlers = new Map(router.handlers.map((handler) => [handler.requestPath, handler]));
   const handle = (request: Http2ServerRequest, response: Http2ServerResponse): void => {
-    respond(request, response, { handlers, contextValues: options.contextValues }).catch((caught: unknown) => {
+    respond(request, response, { handlers, options }).catch((caught: unknown) => {
       const { code, message } = MeshError.from(caught);
       options.log.debug({ component: "control-plane", code, reason: message }, "a call ended without a response");
       abandon(response);
@@ -77,14 +74,14 @@ export function refuseCall(stream: ServerHttp2Stream): void {
 
 interface Responding {
   readonly handlers: ReadonlyMap<string, Handler>;
-  readonly contextValues: (request: Http2ServerRequest) => ContextValues;
+  readonly options: GrpcHandlerOptions;
 }
 
 /** Asynchronous from its first line, so that every exception becomes a rejection. */
 async function respond(
   request: Http2ServerRequest,
   response: Http2ServerResponse,
-  { handlers, contextValues }: Responding,
+  { handlers, options }: Responding,
 ): Promise<void> {
   const handler = handlers.get(pathOf(request));
   if (handler === undefined) {
@@ -93,11 +90,14 @@ async function respond(
     return;
   }
   const { stream } = request;
-  const values = contextValues(request).set(hasLeftKey, () => stream.destroyed || stream.closed || stream.aborted);
-  const call = universalRequestFromNodeRequest(request, response, undefined, values);
+  const contextValues = options
+    .contextValues(request)
+    .set(hasLeftKey, () => stream.destroyed || stream.closed || stream.aborted);
+  const call = universalRequestFromNodeRequest(request, response, undefined, contextValues);
   // Once its trailers are sent the call is over, whatever its client still wants to send (RFC 9113, section 8.1).
   stream.once("wantTrailers", () => setImmediate(closeUnread, stream));
-  await universalResponseToNodeResponse(await handler(call), response);
+  const answer = hideUnread(await handler(call), { url: call.url, contextValues }, options);
+  await universalResponseToNodeResponse(answer, response);
 }
 
 function closeUnread(stream: ServerHttp2Stream): void {
