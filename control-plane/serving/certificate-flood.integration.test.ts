@@ -71,3 +71,27 @@ it("what a flooding caller is refused tells it to wait, and the number is a metr
   expect(refused.length).toBeGreaterThan(30);
   expect(await plane.metric('entente_control_plane_calls_refused_total{peer="verified"}')).toBe(refused.length);
 });
+
+it("when more calls wait than there are places, the caller with the most is refused, and another one is served", async () => {
+  await plane.stop();
+  plane = await startControlPlaneFixture({
+    limits: { callBurst: 200, maxStreamsOfVerified: 1024, maxWaitingCalls: 10, refusalDelayMs: 50 },
+  });
+  const csr = plane.csr();
+  const [greedy, honest] = [await dial("127.0.0.1"), await dial("127.0.0.2")];
+  // After the SETTINGS of a verified peer.
+  await new Promise((resolve) => greedy.ping(resolve));
+  // Headers alone, in one record of TLS: all of them arrive in the same moment.
+  const flood = Array.from({ length: 100 }, () => greedy.request(CALL_HEADERS, { endStream: true }));
+  const statuses = await Promise.all(
+    flood.map(async (stream) => {
+      const [headers] = await once(stream.resume(), "response");
+      return Number(headers["grpc-status"]);
+    }),
+  );
+  const refused = statuses.filter((status) => status === Code.ResourceExhausted);
+  expect(refused).toHaveLength(90);
+  expect(await plane.metric('entente_control_plane_calls_crowded_out_total{peer="verified"}')).toBe(90);
+  expect(await renew(honest, csr)).toBe("0");
+  expect(await plane.metric('entente_control_plane_calls_waiting{peer="verified"}')).toBe(0);
+});

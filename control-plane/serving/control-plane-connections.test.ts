@@ -25,7 +25,14 @@ it("an address that opens connections faster than its pods could need is refused
     limits: { ...DEFAULT_LIMITS, newConnectionBurst: 2, newConnectionsPerSecond: 1 },
     clock,
     log: new RecordingLogger(),
-    metrics: { ...metrics, callDisplaced: ignore, callRefused: ignore, callTimedOut: ignore },
+    metrics: {
+      ...metrics,
+      callDisplaced: ignore,
+      callRefused: ignore,
+      callTimedOut: ignore,
+      callCrowdedOut: ignore,
+      callsWaiting: ignore,
+    },
   });
   const open = (address: string): boolean => {
     const socket = socketFrom(address);

@@ -1,5 +1,6 @@
 import type { CallRateLimits } from "../../net/call-rates.ts";
 import { decideServerConnections } from "../../net/descriptor-limit.ts";
+import type { CallTurnLimits } from "./call-turns.ts";
 import type { TrafficLimits } from "./caller-traffic.ts";
 import type { RefusalLimits } from "./delayed-refusals.ts";
 import type { KeepaliveLimits } from "./keepalive.ts";
@@ -22,7 +23,7 @@ export interface ConnectionLimits extends KeepaliveLimits, NewConnectionLimits, 
 }
 
 /** What callers may take of the control plane. */
-export interface ControlPlaneLimits extends ConnectionLimits, CallRateLimits, RefusalLimits {
+export interface ControlPlaneLimits extends ConnectionLimits, CallRateLimits, CallTurnLimits, RefusalLimits {
   readonly maxConnections: number;
   readonly handshakeTimeoutMs: number;
   /** Open calls of a verified peer on one connection: a proxy has one stream, and asks for a certificate at times. */
@@ -66,6 +67,7 @@ export const DEFAULT_LIMITS: ControlPlaneLimits = {
   callsPerSecond: 10,
   refusalDelayMs: 1000,
   maxDelayedRefusals: 1024,
+  maxWaitingCalls: 2048,
   maxStreamsOfVerified: 16,
   maxStreamsOfUnverified: 10,
   maxArrivingOfVerified: 1024,

@@ -1,4 +1,4 @@
-import { Counter, type Registry } from "prom-client";
+import { Counter, Gauge, type Registry } from "prom-client";
 import type { UnwrittenReport } from "../../discovery/kubernetes/invalid-object-reporter.ts";
 
 /**
@@ -37,6 +37,8 @@ export interface ControlPlaneMetrics {
   callDisplaced(peer: CallOf): void;
   callRefused(peer: CallOf): void;
   callTimedOut(peer: CallOf): void;
+  callCrowdedOut(peer: CallOf): void;
+  callsWaiting(peer: CallOf, calls: number): void;
 }
 
 /** Counts what could not be written about invalid objects. */
@@ -76,7 +78,21 @@ export function createControlPlaneMetrics(registry: Registry): ControlPlaneMetri
     labelNames: ["peer"],
     registers,
   });
+  const crowdedOut = new Counter({
+    name: "entente_control_plane_calls_crowded_out_total",
+    help: "Calls that were refused because too many of all callers waited, by whether the peer showed a certificate.",
+    labelNames: ["peer"],
+    registers,
+  });
+  const waiting = new Gauge({
+    name: "entente_control_plane_calls_waiting",
+    help: "Calls that wait for their caller's turn, by whether the peer showed a certificate.",
+    labelNames: ["peer"],
+    registers,
+  });
   return {
+    callCrowdedOut: (peer) => crowdedOut.inc({ peer }),
+    callsWaiting: (peer, calls) => waiting.set({ peer }, calls),
     callTimedOut: (peer) => timedOut.inc({ peer }),
     callRefused: (peer) => refused.inc({ peer }),
     connectionRefused: (reason) => connections.inc({ reason }),

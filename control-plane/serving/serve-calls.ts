@@ -4,6 +4,7 @@ import { formatCaller, type ProvenCaller, peerIdentityKey, provenCallerKey } fro
 import type { Clock, Logger, LogLimiter } from "../../mesh/runtime.ts";
 import { CallRates } from "../../net/call-rates.ts";
 import { limitArrivingCalls } from "./arriving-calls.ts";
+import { CallTurns } from "./call-turns.ts";
 import type { ControlPlaneConnections } from "./control-plane-connections.ts";
 import type { ControlPlaneLimits } from "./control-plane-limits.ts";
 import type { CallOf, ControlPlaneMetrics } from "./control-plane-metrics.ts";
@@ -28,7 +29,7 @@ export interface ServedCalls {
   readonly shutdownSignal: AbortSignal;
 }
 
-/** Serves and counts calls, each within the rate of its caller. */
+/** Serves and counts calls, each within the rate of its caller and in its caller's turn. */
 export function serveCalls(server: Http2SecureServer, serving: ServedCalls): { readonly begun: number } {
   const calls = { begun: 0 };
   const { connections, limits, options, shutdownSignal } = serving;
@@ -56,6 +57,8 @@ export function serveCalls(server: Http2SecureServer, serving: ServedCalls): { r
     unverified: limitCalls("unverified", limits.maxArrivingOfUnverified),
   };
   const refuse = createDelayedRefusals(limits, options.clock);
+  const onWaiting = (peer: CallOf, waiting: number): void => options.metrics?.callsWaiting(peer, waiting);
+  const turns = new CallTurns({ limits, clock: options.clock, onWaiting });
   server.on("request", (request, response) => {
     const { stream } = request;
     calls.begun += 1;
@@ -67,10 +70,20 @@ export function serveCalls(server: Http2SecureServer, serving: ServedCalls): { r
       return refuse(caller, stream);
     }
     const isOpenEnded = handler.isOpenEnded(request);
-    // A stream of requests is limited by its service, which reads them at once. Without a certificate it is refused.
-    if (kind === "unverified" || !isOpenEnded) arriving[kind].begin(stream);
     if (!isOpenEnded) limitTime(stream, serving, () => options.metrics?.callTimedOut(kind));
-    handler(request, response);
+    turns.add({
+      ...{ caller, peer: kind },
+      serve: () => {
+        if (stream.destroyed) return;
+        // A stream of requests is limited by its service, which reads them at once. Without a certificate it is refused.
+        if (kind === "unverified" || !isOpenEnded) arriving[kind].begin(stream);
+        handler(request, response);
+      },
+      refuse: () => {
+        options.metrics?.callCrowdedOut(kind);
+        refuse(caller, stream);
+      },
+    });
   });
   return calls;
 }

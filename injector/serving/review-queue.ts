@@ -1,5 +1,5 @@
 import { setImmediate as nextTurn } from "node:timers/promises";
-import { ClientTurns } from "./client-turns.ts";
+import { ClientTurns } from "../../net/client-turns.ts";
 
 /** Takes the reviews of all clients in turn. */
 export interface ReviewQueue {

@@ -31,14 +31,16 @@ export class ClientTurns<Item> {
     return item;
   }
 
-  /** Drops the newest item of the client that has most, so that there is room for others. */
-  dropFromLongest(): void {
+  /** Drops and returns the newest item of the client that has most, so that there is room for others. */
+  dropFromLongest(): Item | undefined {
     let longest: readonly [client: string, items: Item[]] | undefined;
-    for (const entry of this.#waiting) if (entry[1].length > (longest?.[1].length ?? 0)) longest = entry;
-    if (longest === undefined) return;
+    // Of several with as many, the one whose turn is last.
+    for (const entry of this.#waiting) if (entry[1].length >= (longest?.[1].length ?? 0)) longest = entry;
+    if (longest === undefined) return undefined;
     const [client, items] = longest;
-    items.pop();
+    const item = items.pop();
     this.#size -= 1;
     if (items.length === 0) this.#waiting.delete(client);
+    return item;
   }
 }
