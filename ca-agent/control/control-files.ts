@@ -15,6 +15,8 @@ export interface ControlFile {
 
 const NAME = /^entente-ca\.(\d{1,15})\.json$/;
 const MAX_FILE_BYTES = 2 * 1024 * 1024;
+/** A writer that is slow must find its number taken, or be late by more than these. */
+const KEPT = 8;
 const OTHERS_WRITE = 0o022;
 const ROOT = 0;
 /** A file can be replaced by a newer one between listing and opening it. */
@@ -57,9 +59,10 @@ export async function storeControlFile(directory: string, text: string, after: n
     await writeDurably(draft, text, await ownerOf(directory));
     await link(draft, join(directory, nameOf(after + 1)));
     await syncDirectory(directory);
-    // Another writer may have given this very number, and the next one, and removed the first again.
-    const newest = await findNewest(directory);
-    if (newest !== after + 1) return false;
+    const newest = (await findNewest(directory)) ?? 0;
+    // So many later ones that others may have given this very number before, and removed that file again.
+    if (newest >= after + 1 + KEPT) return false;
+    // Others may have changed this state already, which is no conflict.
     await removeOlder(directory, newest);
     return true;
   } catch (caught) {
@@ -104,7 +107,7 @@ async function listGenerations(directory: string): Promise<readonly number[]> {
 
 /** What is left behind is harmless: a lower number never counts. */
 async function removeOlder(directory: string, newest: number): Promise<void> {
-  const older = (await listGenerations(directory)).filter((generation) => generation < newest);
+  const older = (await listGenerations(directory)).filter((generation) => generation <= newest - KEPT);
   await Promise.all(older.map((generation) => rm(join(directory, nameOf(generation)), { force: true })));
 }
 

@@ -1,6 +1,6 @@
 /** For tests: the places where a desired state is kept, with control planes that follow it under a fake clock. */
 import { randomBytes } from "node:crypto";
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { KINDS } from "../../kubernetes/kinds.ts";
@@ -72,9 +72,14 @@ export class ControlHomes {
       content: () => JSON.stringify(stored().map((name) => [name, readFileSync(join(directory, name), "utf8")])),
       backUp: () => {
         const files = stored().map((name) => [name, readFileSync(join(directory, name))] as const);
+        const names = files.map(([name]) => name);
+        // At no moment is there no state: a follower that looks at it in between would find a deletion.
         return () => {
-          for (const name of stored()) rmSync(join(directory, name));
-          for (const [name, text] of files) writeFileSync(join(directory, name), text, { mode: 0o600 });
+          for (const [name, text] of files) {
+            writeFileSync(join(directory, `${name}.draft`), text, { mode: 0o600 });
+            renameSync(join(directory, `${name}.draft`), join(directory, name));
+          }
+          for (const name of stored()) if (!names.includes(name)) rmSync(join(directory, name));
         };
       },
       remove: () => {
