@@ -10,8 +10,8 @@ const WORLD = { UPSTREAM: "http://world.mesh/" };
 /** Each pod is replaced, one after another: minutes on a busy machine. */
 const LIMIT_MS = 400_000;
 
-/** For clients without a sidecar, which have to learn of new pods first. */
-const PATIENT = { preStopSeconds: 5 };
+/** For clients without a sidecar, which have to learn of new pods first: on a busy machine that takes seconds. */
+const PATIENT = { preStopSeconds: 12 };
 
 /** The applications that exit at once lose the requests that they are handling: only those that may be repeated. */
 const MANIFESTS = [
