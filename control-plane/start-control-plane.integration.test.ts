@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from "vitest";
 import { KINDS } from "../kubernetes/kinds.ts";
+import { formatSequence } from "../mesh/identity/der-writer.ts";
 import { mintRoot } from "../mesh/identity/mint-certificate-fixture.ts";
 import { parseTrustDomain } from "../mesh/identity/spiffe-id.ts";
 import { RecordingLogger } from "../mesh/recording-logger-fixture.ts";
@@ -60,6 +61,27 @@ describe("a control plane in a cluster", () => {
     objects.delete(KINDS.secrets, metadata("cacerts"));
     objects.replace(KINDS.configMaps, { ...state, data: { "revocations.json": "[]" } });
     await until(async () => (await refused()).length === 0);
+  });
+
+  it("says of an operator's Secret what strict verifiers would refuse, in its page and its log", async () => {
+    const cluster = await IdentityCluster.start(cleanup);
+    const root = mintRoot({ subject: formatSequence() });
+    const files = {
+      "ca-cert.pem": root.pem,
+      "ca-key.pem": root.keyPem,
+      "cert-chain.pem": "",
+      "root-cert.pem": root.pem,
+    };
+    const data = Object.fromEntries(
+      Object.entries(files).map(([name, text]) => [name, Buffer.from(text).toString("base64")]),
+    );
+    const metadata = { name: "cacerts", namespace: ROOT_NAMESPACE };
+    cluster.server.cluster.create(KINDS.secrets, { apiVersion: "v1", kind: "Secret", metadata, data });
+    const { metricsPort, ready, log } = await startWholeControlPlane(cluster, cleanup);
+    await ready;
+    const { warnings } = JSON.parse((await ask(metricsPort, { path: "/debug/ca" })).body);
+    expect(warnings).toEqual([expect.stringMatching(/ has no subject: .*Issue it again with a subject/)]);
+    expect(log.find("authority_not_strict")).toMatchObject([{ level: "warn", message: warnings[0] }]);
   });
 
   it("says what it waits for, and waits as long as it takes", async () => {

@@ -1,5 +1,6 @@
 import { Registry } from "prom-client";
 import { type AuthorityStatus, describeRoots, describeSigner } from "../ca-agent/authority/authority-status.ts";
+import { findStrictFaults } from "../ca-agent/authority/strict-faults.ts";
 import { registerIssuingService } from "../ca-agent/issuing-service.ts";
 import { formatSourceStatus, type SourceStatus } from "../discovery/config-source.ts";
 import { startDiscovery } from "../discovery/discovery-service.ts";
@@ -224,6 +225,7 @@ function describeAuthority({ trustDomains, rotation, revocations, ...identity }:
     rotation: rotation.status() ?? null,
     revoked: { certificates: certificates.length, identities: identities.length, pods: pods?.length ?? 0 },
     refused: describeRefusals(identity),
+    warnings: findStrictFaults(authority.signingPath()),
   };
 }
 

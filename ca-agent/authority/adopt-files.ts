@@ -5,6 +5,7 @@ import type { Logger } from "../../mesh/runtime.ts";
 import { CaError } from "../ca-error.ts";
 import type { AuthorityFiles } from "./authority-files.ts";
 import type { LiveAuthority } from "./live-authority.ts";
+import { warnOfStrictFaults } from "./strict-faults.ts";
 import { describeMaterial, parseTrustedMaterial, type TrustedMaterialDeps } from "./trusted-material.ts";
 
 export interface AdoptFilesDeps extends TrustedMaterialDeps {
@@ -40,6 +41,7 @@ export async function adoptFiles(
         { ...describeMaterial(material), from: files.from, signsInMs: waitMs },
         "the authority has changed",
       );
+      warnOfStrictFaults(material, files.from, deps.log);
     }
     if (adoption.kind === "adopted") deps.onChange?.("in_force");
     return "in_force";

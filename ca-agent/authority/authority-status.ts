@@ -24,6 +24,11 @@ export interface AuthorityStatus {
    * earlier version.
    */
   readonly refused?: readonly string[] | undefined;
+  /**
+   * What of the authority in force others than proxies may refuse, with the fix: one sentence each. Absent: the control plane
+   * is of an earlier version.
+   */
+  readonly warnings?: readonly string[] | undefined;
 }
 
 export interface RootStatus {

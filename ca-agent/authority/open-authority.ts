@@ -11,6 +11,7 @@ import type { RandomBytes } from "../x509/certificate.ts";
 import { type DirectoryFiles, prepareParentDirectory, readAuthorityFiles } from "./authority-directory.ts";
 import { createLiveAuthority, type LiveAuthority } from "./live-authority.ts";
 import { createSelfSignedRoot, keepRoot } from "./self-signed-root.ts";
+import { warnOfStrictFaults } from "./strict-faults.ts";
 import { describeMaterial, parseTrustedMaterial } from "./trusted-material.ts";
 
 export interface OpenAuthorityOptions {
@@ -36,6 +37,7 @@ export async function openAuthority(options: OpenAuthorityOptions): Promise<Live
   const material = await parseTrustedMaterial(files, { trustDomain, clock, randomBytes });
   const origin = plugged === undefined ? "self-signed" : "plugged in";
   log.info({ ...describeMaterial(material), from: files.from, origin }, "certificate authority opened");
+  warnOfStrictFaults(material, files.from, log);
   if (files.protection === "secret_volume" && files.isKeyShared)
     log.warn({ component: "ca-agent" }, describeShared(files));
   return createLiveAuthority(material, { clock, log, randomBytes });

@@ -48,6 +48,13 @@ describe("a control plane without Kubernetes", () => {
     expect((await ca("status")).stdout).toMatch(/^0A:0B:0C +yes /m);
   });
 
+  it("warns of an authority that strict verifiers refuse, and nothing needs attention", async () => {
+    const warnings = ["the authority's certificate C1 has no subject"];
+    port = await servePages(cleanup, () => ({ ...authority({ warnings }), proxies: [proxy("web")] }));
+    const { status, stdout } = await ca("status");
+    expect([status, stdout]).toEqual([0, expect.stringContaining("\nwarning: the authority's certificate C1 has no")]);
+  });
+
   it("has a rotation that has not begun cancelled by --roll-back", async () => {
     await ca("rotate-root");
     const { status, stdout } = await ca("rotate-root", "--roll-back");

@@ -29,6 +29,7 @@ const pageSchema = z.object({
   rotation: rotationSchema.nullable(),
   revoked: z.object({ certificates: z.number(), identities: z.number(), pods: z.number().optional() }),
   refused: z.array(z.string()).optional(),
+  warnings: z.array(z.string()).optional(),
 });
 
 /** Checks the page `/debug/ca` of a control plane; what it has beside the known fields is dropped. */

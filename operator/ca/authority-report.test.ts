@@ -166,6 +166,12 @@ describe("what needs attention", () => {
     ]);
   });
 
+  it("is no problem but a warning, once, what strict verifiers refuse of the authority", () => {
+    const warned = authority({ warnings: ["the authority's certificate C1 has no subject"] });
+    const { problems, warnings } = report([replica("istiod-a", warned), replica("istiod-b", warned)]);
+    expect([problems, warnings]).toEqual([[], ["the authority's certificate C1 has no subject"]]);
+  });
+
   it("is said if a control plane does not distribute what is revoked", () => {
     const what = { kind: "serial", serialNumber: "AA" } as const;
     const control = { ...EMPTY_CONTROL_STATE, revocations: [{ what, revokedAt: at(-1) }] };

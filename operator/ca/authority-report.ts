@@ -20,6 +20,8 @@ export interface AuthorityReport {
   readonly controlPlanes: readonly ControlPlaneRow[];
   /** What needs attention, one sentence each. */
   readonly problems: readonly string[];
+  /** What may be as it is, one sentence each. */
+  readonly warnings: readonly string[];
 }
 
 export interface ControlPlaneRow {
@@ -96,6 +98,7 @@ export function createAuthorityReport(input: AuthorityReportInput): AuthorityRep
       ...(controlFault === undefined || found.some((problem) => problem.includes(controlFault)) ? [] : [controlFault]),
       ...found,
     ],
+    warnings: [...new Set(authorities.flatMap((authority) => authority.warnings ?? []))],
   };
 }
 

@@ -26,7 +26,9 @@ export function formatAuthority(report: AuthorityReport, shown: Shown): string {
     ["Control planes:", formatControlPlanes(report, shown)],
   ]);
   const problems = report.problems.map((problem) => `${shown.palette.bad("problem")}: ${printable(problem)}\n`);
-  return `${report.roots.length === 0 ? "" : `${table}\n`}${facts}${problems.length === 0 ? "" : `\n${problems.join("")}`}`;
+  const warnings = report.warnings.map((warning) => `${shown.palette.warning("warning")}: ${printable(warning)}\n`);
+  const notes = [...problems, ...warnings].join("");
+  return `${report.roots.length === 0 ? "" : `${table}\n`}${facts}${notes === "" ? "" : `\n${notes}`}`;
 }
 
 /** Eight octets distinguish roots; JSON has all of them. */

@@ -9,6 +9,7 @@ import type { RandomBytes } from "../../x509/certificate.ts";
 import { createLiveAuthority, type LiveAuthority } from "../live-authority.ts";
 import { type CompareClock, requireRightClock } from "../root-clock.ts";
 import { createSelfSignedRoot } from "../self-signed-root.ts";
+import { warnOfStrictFaults } from "../strict-faults.ts";
 import { describeMaterial, parseTrustedMaterial } from "../trusted-material.ts";
 import {
   describeSecret,
@@ -54,6 +55,7 @@ export async function openSecretAuthority(options: SecretAuthorityOptions): Prom
   const { roots, rotation } = material;
   checkPublishedRoots({ namespace, from, roots, signingRoot: material.root.toString(), rotation, publishedPem });
   log.info({ ...describeMaterial(material), from }, "certificate authority opened");
+  warnOfStrictFaults(material, from, log);
   return { secret, authority: createLiveAuthority(material, { clock, log, randomBytes, publishMs }) };
 }
 
