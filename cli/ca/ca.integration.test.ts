@@ -1,12 +1,12 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { readControlConfigMap } from "../../ca-agent/control/control-config-map.ts";
 import { KINDS } from "../../kubernetes/kinds.ts";
 import { parseKubernetesYaml } from "../../mesh/resources/parsing/kubernetes-yaml.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
-import { authority, NEW, OLD, proxy, rotating, STEADY } from "../../operator/ca/replica-fixture.ts";
-import { type CliCluster, componentPod, meshedPod, startCliCluster } from "../cluster/cluster-fixture.ts";
+import { authority, OLD, proxy } from "../../operator/ca/replica-fixture.ts";
+import { type CliCluster, componentPod } from "../cluster/cluster-fixture.ts";
+import { startCaCluster, storedState } from "./ca-cluster-fixture.ts";
 
 const cleanup = new Cleanup();
 let cluster: CliCluster;
@@ -17,24 +17,18 @@ const until = (hours: number) => new Date(Date.now() + hours * HOUR_MS).toISOStr
 const certificate = (serialNumber: string, rootFingerprint = OLD) => ({
   certificate: { serialNumber, notAfter: until(11), rootFingerprint },
 });
+
 const PROXIES = [proxy("web", certificate("AA01")), proxy("old", certificate("AA02"))];
 
 beforeEach(async () => {
-  cluster = await startCliCluster(cleanup, { authorization: "rbac" });
-  cluster.harness.put(meshedPod("web"), componentPod("istiod-1", "istiod"), componentPod("istiod-2", "istiod"));
-  await cluster.serve("istio-system/istiod-1:15014", { ...authority(), proxies: PROXIES });
-  await cluster.serve("istio-system/istiod-2:15014", { ...authority(), proxies: [proxy("other")] });
+  cluster = await startCaCluster(cleanup, PROXIES);
 });
 afterEach(() => cleanup.run());
 
 const json = (text: string): unknown => JSON.parse(text);
 const ca = (...args: readonly string[]) => cluster.run(["ca", ...args]);
 
-function stored() {
-  const found = cluster.server.cluster.list(KINDS.configMaps, { namespace: "istio-system" }).items;
-  return readControlConfigMap(found.find(({ metadata }) => metadata.name === "entente-ca"));
-}
-
+const stored = () => storedState(cluster);
 const revoked = () => stored().revocations.map(({ what }) => what);
 
 describe("ca status", () => {
@@ -199,66 +193,6 @@ describe("ca unrevoke and ca revocations", () => {
   });
 });
 
-describe("ca rotate-root", () => {
-  it("stores one request, which a second call joins", async () => {
-    const first = json((await ca("rotate-root", "-o", "json")).stdout);
-    expect(first).toEqual({ requestId: stored().rotation?.requestId, isNew: true });
-    expect(json((await ca("rotate-root", "-o", "json")).stdout)).toEqual({ ...Object(first), isNew: false });
-  });
-
-  it("by several people at once is one rotation", async () => {
-    const results = await Promise.all([1, 2, 3].map(() => ca("rotate-root", "-o", "json")));
-    const answers = results.map(({ stdout }) => Object(json(stdout)));
-    expect(answers.filter(({ isNew }) => isNew)).toHaveLength(1);
-    expect(new Set(answers.map(({ requestId }) => requestId))).toEqual(new Set([stored().rotation?.requestId]));
-  });
-
-  it("is refused for an operator's own root, with the way to replace it", async () => {
-    await cluster.serve("istio-system/istiod-2:15014", { ...authority({ rotation: null }), proxies: [] });
-    const { status, stderr } = await ca("rotate-root");
-    expect(status).toBe(1);
-    expect(stderr).toContain("Replace it by two edits");
-    expect(stored().rotation).toBeUndefined();
-  });
-
-  it("goes back with --roll-back, while a rotation is in progress", async () => {
-    expect((await ca("rotate-root", "--roll-back")).stderr).toContain("no rotation is in progress");
-    for (const name of ["istiod-1", "istiod-2"]) {
-      await cluster.serve(`istio-system/${name}:15014`, { ...rotating("signing"), proxies: [] });
-    }
-    expect((await ca("rotate-root", "--roll-back")).stdout).toContain("go back to the root before");
-    expect(stored().rotation?.kind).toBe("roll_back");
-  });
-
-  it("cancels with --roll-back what was requested and has not begun", async () => {
-    const { requestId } = Object(json((await ca("rotate-root", "-o", "json")).stdout));
-    const { status, stdout } = await ca("rotate-root", "--roll-back", "--wait");
-    expect([status, stdout]).toEqual([0, expect.stringMatching(/^cancelled: .*\ncancelled: no rotation has begun/)]);
-    expect(stored().rotation).toMatchObject({ kind: "roll_back", requestId: expect.not.stringMatching(requestId) });
-    expect((await ca("rotate-root", "--roll-back")).stderr).toContain("no rotation is in progress or requested");
-    expect((await ca("status")).stdout).not.toContain("requested");
-    expect((await ca("rotate-root")).stdout).toContain("requested: the control planes replace the root");
-  });
-
-  it("with --wait ends when every control plane has answered the request", async () => {
-    const page = () => ({
-      ...authority({ rotation: { ...STEADY, requestId: stored().rotation?.requestId ?? null } }),
-      proxies: [],
-    });
-    for (const name of ["istiod-1", "istiod-2"]) await cluster.serveLive(`istio-system/${name}:15014`, page);
-    const { status, stdout } = await ca("rotate-root", "--wait");
-    expect(status).toBe(0);
-    expect(stdout).toMatch(/^requested: .*\ndone: the new root is the only one\n$/);
-  });
-
-  it("stops following after --timeout, and the rotation goes on", async () => {
-    const { status, stderr } = await ca("rotate-root", "--wait", "--timeout", "10ms");
-    expect(status).toBe(1);
-    expect(stderr).toContain("not over in time: the rotation goes on");
-    expect(stored().rotation).toBeDefined();
-  });
-});
-
 describe("the command line", () => {
   it.each([
     { args: [], message: "the first argument must be status, rotate-root, revoke, unrevoke, revocations" },
@@ -321,17 +255,4 @@ describe("the rights of an operator", () => {
       [],
     );
   });
-});
-
-it("a rotation shows both roots", async () => {
-  const both = [proxy("web", { trustedRoots: [OLD, NEW] }), proxy("old", { trustedRoots: [OLD] })];
-  for (const name of ["istiod-1", "istiod-2"]) {
-    await cluster.serve(`istio-system/${name}:15014`, {
-      ...rotating("published"),
-      proxies: name === "istiod-1" ? both : [],
-    });
-  }
-  const { status, stdout } = await ca("status");
-  expect(status).toBe(0);
-  expect(stdout).toMatch(/^F0:F1:F2 +no .* 1 of 2 +0$/m);
 });
