@@ -15,8 +15,9 @@ import { findFreePort } from "../net/free-port-fixture.ts";
 import { ask } from "../net/http-fixture.ts";
 import { listen } from "../net/listen.ts";
 import { startRelay } from "../proxy/tls/control-plane/stream-fixture.ts";
-import { startWorkloadTls, type WorkloadTls } from "../proxy/tls/workload-tls.ts";
+import type { WorkloadTls } from "../proxy/tls/workload-tls.ts";
 import { type ClusterPod, IdentityCluster, ROOT_NAMESPACE } from "./identity/cluster-identity-fixture.ts";
+import { startPodSidecar } from "./identity/pod-sidecar-fixture.ts";
 import { revoke, unrevoke } from "./revocation-fixture.ts";
 import { type AssembledControlPlane, startAssembled, startWholeControlPlane } from "./whole-control-plane-fixture.ts";
 
@@ -88,13 +89,8 @@ async function startSidecar(pod: ClusterPod, address: string) {
       return { cancel: () => undefined };
     },
   };
-  const { name, namespace = "" } = pod.object.metadata;
   const log = new RecordingLogger();
-  const sidecar = await startWorkloadTls({
-    ...{ address, ...pod.files, identity: pod.identity, workload: { namespace, name }, version: "test" },
-    ...{ clock, random: () => 0, log },
-  });
-  cleanup.add(() => sidecar.close());
+  const sidecar = await startPodSidecar(cleanup, pod, { address, clock, random: () => 0, log });
   await sidecar.firstBundle;
   return { sidecar, log, leave: () => leave() };
 }

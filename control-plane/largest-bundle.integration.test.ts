@@ -2,12 +2,11 @@ import { randomBytes } from "node:crypto";
 import { afterEach, expect, it } from "vitest";
 import { createConfigMapControlStore } from "../ca-agent/control/config-map-control-store.ts";
 import { parseSpiffeId, parseTrustDomain } from "../mesh/identity/spiffe-id.ts";
-import { RecordingLogger } from "../mesh/recording-logger-fixture.ts";
 import { TEST_SETTINGS } from "../mesh/resources/resource-set-fixture.ts";
 import { systemClock } from "../mesh/runtime.ts";
 import { Cleanup } from "../net/cleanup-fixture.ts";
-import { startWorkloadTls } from "../proxy/tls/workload-tls.ts";
 import { IdentityCluster, ROOT_NAMESPACE } from "./identity/cluster-identity-fixture.ts";
+import { startPodSidecar } from "./identity/pod-sidecar-fixture.ts";
 import { startWholeControlPlane } from "./whole-control-plane-fixture.ts";
 
 const cleanup = new Cleanup();
@@ -31,11 +30,6 @@ it("a sidecar receives as many revoked identities as a control plane accepts, in
   await ready;
   const pod = cluster.createPod("hello");
   await pod.mount();
-  const { name, namespace = "" } = pod.object.metadata;
-  const sidecar = await startWorkloadTls({
-    ...{ address, ...pod.files, identity: pod.identity, workload: { namespace, name }, version: "test" },
-    ...{ clock: systemClock, random: Math.random, log: new RecordingLogger() },
-  });
-  cleanup.add(() => sidecar.close());
+  const sidecar = await startPodSidecar(cleanup, pod, { address });
   await expect.poll(() => sidecar.source.current()?.trust.revocations?.size).toBe(100_000);
 });

@@ -3,15 +3,13 @@ import { KINDS } from "../kubernetes/kinds.ts";
 import { formatSequence } from "../mesh/identity/der-writer.ts";
 import { mintRoot } from "../mesh/identity/mint-certificate-fixture.ts";
 import { parseTrustDomain } from "../mesh/identity/spiffe-id.ts";
-import { RecordingLogger } from "../mesh/recording-logger-fixture.ts";
 import { TEST_SETTINGS } from "../mesh/resources/resource-set-fixture.ts";
-import { systemClock } from "../mesh/runtime.ts";
 import { Cleanup } from "../net/cleanup-fixture.ts";
 import { startFastClock } from "../net/fast-clock-fixture.ts";
 import { ask } from "../net/http-fixture.ts";
 import { until } from "../net/until-fixture.ts";
-import { startWorkloadTls } from "../proxy/tls/workload-tls.ts";
 import { IdentityCluster, ROOT_NAMESPACE } from "./identity/cluster-identity-fixture.ts";
+import { startPodSidecar } from "./identity/pod-sidecar-fixture.ts";
 import { startWholeControlPlane } from "./whole-control-plane-fixture.ts";
 
 const cleanup = new Cleanup();
@@ -130,12 +128,7 @@ describe("a control plane in a cluster", () => {
     await ready;
     const pod = cluster.createPod("hello");
     await pod.mount();
-    const { name, namespace = "" } = pod.object.metadata;
-    const sidecar = await startWorkloadTls({
-      ...{ address, ...pod.files, identity: pod.identity, workload: { namespace, name }, version: "test" },
-      ...{ clock: systemClock, random: Math.random, log: new RecordingLogger() },
-    });
-    cleanup.add(() => sidecar.close());
+    const sidecar = await startPodSidecar(cleanup, pod, { address });
     const domainsOf = () => sidecar.source.current()?.trust.federated?.map(({ trustDomain }) => trustDomain);
     await expect.poll(domainsOf).toEqual(trustDomains);
   });

@@ -5,15 +5,14 @@ import { KINDS } from "../../kubernetes/kinds.ts";
 import { mintRoot } from "../../mesh/identity/mint-certificate-fixture.ts";
 import { splitCertificates } from "../../mesh/identity/pem-certificates.ts";
 import { verifyPeer } from "../../mesh/policy/authentication/verify-peer.ts";
-import { RecordingLogger } from "../../mesh/recording-logger-fixture.ts";
-import type { Clock } from "../../mesh/runtime.ts";
 import { Cleanup } from "../../net/cleanup-fixture.ts";
 import { startFastClock } from "../../net/fast-clock-fixture.ts";
 import { formatTraffic, startTraffic } from "../../proxy/counted-requests-fixture.ts";
 import { startClientSidecar, startServingSidecar } from "../../proxy/sidecar-path-fixture.ts";
-import { startWorkloadTls, type WorkloadTls } from "../../proxy/tls/workload-tls.ts";
+import type { WorkloadTls } from "../../proxy/tls/workload-tls.ts";
 import { startWholeControlPlane } from "../whole-control-plane-fixture.ts";
-import { type ClusterPod, IdentityCluster, ROOT_NAMESPACE } from "./cluster-identity-fixture.ts";
+import { IdentityCluster, ROOT_NAMESPACE } from "./cluster-identity-fixture.ts";
+import { startPodSidecar } from "./pod-sidecar-fixture.ts";
 
 const cleanup = new Cleanup();
 afterEach(() => cleanup.run());
@@ -29,17 +28,6 @@ function writeSecret({ server }: IdentityCluster, authority: MintedAuthority): v
   const exists = server.cluster.find(KINDS.secrets, metadata) !== undefined;
   if (exists) server.cluster.replace(KINDS.secrets, secret);
   else server.cluster.create(KINDS.secrets, secret);
-}
-
-/** A sidecar's client side, whose certificates last a few seconds. */
-async function startSidecar(pod: ClusterPod, address: string, clock: Clock): Promise<WorkloadTls> {
-  const { name, namespace = "" } = pod.object.metadata;
-  const sidecar = await startWorkloadTls({
-    ...{ address, ...pod.files, identity: pod.identity, workload: { namespace, name }, version: "test" },
-    ...{ lifetimeMs: 60_000, clock, random: Math.random, log: new RecordingLogger() },
-  });
-  cleanup.add(() => sidecar.close());
-  return sidecar;
 }
 
 /** Why one sidecar does not trust the other, if it does not. */
@@ -77,8 +65,8 @@ it("a root that is replaced by force is refused, the mesh moves to it by two edi
   const pods = { hello: cluster.createPod("hello"), world: cluster.createPod("world") };
   const mountAgain = () => Promise.all(Object.values(pods).map((pod) => pod.mount()));
   await mountAgain();
-  const hello = await startSidecar(pods.hello, first.address, clock);
-  const world = await startSidecar(pods.world, second.address, clock);
+  const hello = await startPodSidecar(cleanup, pods.hello, { address: first.address, lifetimeMs: 60_000, clock });
+  const world = await startPodSidecar(cleanup, pods.world, { address: second.address, lifetimeMs: 60_000, clock });
   const sidecars = [hello, world];
   const faults = new Set<string>();
   const until = async (condition: () => boolean): Promise<void> => {

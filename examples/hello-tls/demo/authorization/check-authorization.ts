@@ -2,8 +2,9 @@ import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { awaitResponse } from "../checks/await-response.ts";
 import { type Check, type CheckContext, type CheckResult, type Finding, findEqual } from "../checks/check.ts";
+import { findRefused } from "../checks/check-policy.ts";
 import { readMetrics, sumMetric } from "../checks/metrics-text.ts";
-import { askInPod, type CurlResult, curlInPod, describeCurl } from "../pods/demo-pod.ts";
+import { askInPod, curlInPod } from "../pods/demo-pod.ts";
 import { pollUntil } from "../poll-until.ts";
 import { replaceFile } from "../replace-file.ts";
 import { judgeStreamEnd, openStreamFromPod } from "./open-stream.ts";
@@ -57,17 +58,8 @@ async function judgeWorld(context: CheckContext): Promise<readonly Finding[]> {
       await askInPod(hello, WORLD, "POST"),
     ),
     await judgeReport(context),
-    judgePlaintext(await curlInPod(attacker, WORLD)),
+    findRefused("a client in plaintext is refused", await curlInPod(attacker, WORLD)),
   ];
-}
-
-function judgePlaintext(result: CurlResult): Finding {
-  return {
-    claim: "a client in plaintext is refused",
-    passed: !result.isAnswered && result.stdout === "",
-    expected: "a reset, and no byte of a response",
-    seen: describeCurl(result),
-  };
 }
 
 /** The operator finds the rule in world's log and in its metrics. */

@@ -22,7 +22,7 @@ export const checkPolicy: Check = {
       const closed = await awaitVerdict(context, false);
       return {
         findings: [
-          judgeRefused(before),
+          findRefused("MeshPolicy/default (STRICT) refuses it", before),
           judgeChange(context, "PERMISSIVE lets it in", opened),
           judgeChange(context, "MeshPolicy as it was refuses it again", closed),
         ],
@@ -52,9 +52,10 @@ function awaitVerdict(context: CheckContext, isAnswered: boolean): Promise<Polle
   );
 }
 
-function judgeRefused(result: CurlResult): Finding {
+/** That a request in plaintext got nothing. */
+export function findRefused(claim: string, result: CurlResult): Finding {
   return {
-    claim: "MeshPolicy/default (STRICT) refuses it",
+    claim,
     passed: !result.isAnswered && result.stdout === "",
     expected: "a reset, and no byte of a response",
     seen: describeCurl(result),
