@@ -63,7 +63,8 @@ export class DataReceiver<Head, Context> {
       core.failStream(stream, code);
       return false;
     }
-    if (length > stream.receiveWindow) {
+    // Our SETTINGS may have made the window negative (RFC 9113 §6.9.2); a frame without content needs none (§6.9.1).
+    if (length > Math.max(0, stream.receiveWindow)) {
       core.failStream(stream, ERROR_CODE.flowControlError);
       return false;
     }

@@ -185,6 +185,31 @@ function moveAll(streams: number, one: (step: Step) => boolean): boolean {
   return hasMoved;
 }
 
+type Example = [sizes: [number, number][], steps: Step[]];
+
+/** More than our window allows was sent before our SETTINGS were known: then its end, without content, is allowed too. */
+const SENT_BEFORE_SETTINGS: Example = [
+  [
+    [0, 0],
+    [3001, 0],
+    [0, 0],
+  ],
+  [{ action: "send", isClient: true, index: 1, bytes: 999 }],
+];
+
+/** All that was sent so far is consumed when the acknowledgement of our SETTINGS makes the window smaller. */
+const CONSUMED_BEFORE_ACK: Example = [
+  [[10_000, 0]],
+  [
+    { action: "send", isClient: true, index: 0, bytes: 3999 },
+    { action: "flush", isClient: true, index: 0, bytes: 8000 },
+    { action: "read", isClient: false, index: 0, bytes: 8000 },
+    { action: "consume", isClient: false, index: 0, bytes: 8000 },
+    { action: "flush", isClient: false, index: 0, bytes: 8000 },
+    { action: "read", isClient: true, index: 0, bytes: 8000 },
+  ],
+];
+
 it("every byte arrives in both directions, however producers, consumers and sockets take turns", () => {
   fc.assert(
     fc.property(SIZES, fc.array(STEP, { maxLength: 600 }), (sizes, steps) => {
@@ -195,6 +220,6 @@ it("every byte arrives in both directions, however producers, consumers and sock
       expect(flows.map(({ isWhole }) => isWhole)).toEqual(flows.map(() => true));
       expect([client.engine.hasOutput, server.engine.hasOutput]).toEqual([false, false]);
     }),
-    { numRuns: 80 },
+    { numRuns: 80, examples: [SENT_BEFORE_SETTINGS, CONSUMED_BEFORE_ACK] },
   );
 });

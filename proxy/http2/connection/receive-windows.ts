@@ -86,6 +86,8 @@ export class ReceiveWindows<Context> {
     for (const stream of streams) {
       stream.receiveWindow += change;
       stream.windowSize += change;
+      // What is credited by now may be due in the smaller window, and nothing more may come before it is written.
+      this.#credited(stream, 0, 0);
     }
   }
 
