@@ -1,5 +1,5 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
-import { hasReadableDates } from "../../mesh/identity/certificate-faults.ts";
+import { hasReadableDates, TLS_USAGES } from "../../mesh/identity/certificate-faults.ts";
 import { splitWholeCertificates } from "../../mesh/identity/pem-certificates.ts";
 import { verifyChain } from "../../mesh/identity/verify-chain.ts";
 import { EXTENSION_OID, readExtensions } from "../../mesh/identity/x509-extensions.ts";
@@ -137,8 +137,6 @@ const FIXES: Readonly<Record<string, string>> = {
   not_yet_valid: "it is looked at again when it is valid",
   unsupported_constraint: "replace that certificate",
 };
-
-const TLS_USAGES = ["1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.2"];
 
 /**
  * OpenSSL restricts leaves to the extended key usages of all their authorities, the root included, and does not count

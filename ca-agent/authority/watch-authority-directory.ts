@@ -29,9 +29,9 @@ export function watchAuthorityDirectory(
 ): AuthorityWatch {
   const wakeUp = new WakeUp();
   const stop = new AbortController();
-  stop.signal.addEventListener("abort", () => early?.cancel(), { once: true });
   let seen: string | undefined;
   let early: Timer | undefined;
+  stop.signal.addEventListener("abort", () => early?.cancel(), { once: true });
   /** What is not valid yet is looked at again when it is. */
   const onEarly = (validFromMs: number): void => {
     early = startWallTimer(deps.clock, validFromMs, () => {

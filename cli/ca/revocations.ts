@@ -3,7 +3,7 @@ import { findExcess } from "../../ca-agent/control/distributed-identities.ts";
 import { addRevocations, liftRevocation } from "../../ca-agent/revocation/revocation-entries.ts";
 import { systemClock } from "../../mesh/runtime.ts";
 import { findRefusals } from "../../operator/ca/authority-problems.ts";
-import { createAuthorityReport, readAuthorities } from "../../operator/ca/authority-report.ts";
+import { createAuthorityReport, readTrustDomains } from "../../operator/ca/authority-report.ts";
 import { formatLifting, formatRevocation, type RevocationResult } from "../../operator/ca/format-revocation.ts";
 import { foreseeRevocation, type RevocationEffect } from "../../operator/ca/revocation-effect.ts";
 import { checkLifting, describeTarget, findCovering } from "../../operator/ca/revocation-entries.ts";
@@ -31,9 +31,8 @@ export async function revoke(values: Values, context: CommandContext): Promise<n
     const effect = foreseeRevocation({ target, replicas, rootNamespace: mesh.rootNamespace });
     if (effect.kind === "refused") throw new OperatorError("not_possible", effect.reason);
     const revocation = revocationOf(target, effect, reason);
-    const trustDomains = new Set(readAuthorities(replicas).flatMap((authority) => authority.trustDomains ?? []));
     const stored = await store(mesh, revocation, {
-      trustDomains: [...trustDomains],
+      trustDomains: readTrustDomains(replicas),
       isDryRun: values["dry-run"] === true,
     });
     return { ...stored, effect: { ...effect, warnings: [...warnings, ...effect.warnings] } };

@@ -105,6 +105,7 @@ async function startFromFiles(
   { caDirectory, jwksFile, tokenIssuer: issuer }: Extract<IdentityOptions, { kind: "files" }>,
   { settings: { trustDomain, trustDomainAliases }, clock, random, log, registry, onWaiting, signal }: IdentityDeps,
 ): Promise<Identity> {
+  const trustDomains = [trustDomain, ...trustDomainAliases];
   const metrics = createIdentityMetrics(registry);
   const authority = await openAuthority({ directory: caDirectory, trustDomain, clock, log });
   metrics.watchRefusals(authority);
@@ -123,9 +124,7 @@ async function startFromFiles(
     authenticator: createJwtAuthenticator({ jwksFile, issuer, trustDomain, clock, log }),
     // No API server gives pods a uid that an operator could look up: a pod is its name.
     tagPod: tagOfPodName,
-    control: await followFileControl({
-      ...{ directory: caDirectory, trustDomains: [trustDomain, ...trustDomainAliases], ...followed },
-    }),
+    control: await followFileControl({ directory: caDirectory, trustDomains, ...followed }),
     controlStore: createFileControlStore(caDirectory, { clock, random }),
     authorityStore: createDirectoryStore({ directory: caDirectory, clock, log, onStored: watch.lookNow }),
     lists: await followDirectoryLists(caDirectory, { authority, ...followed }),
@@ -145,9 +144,8 @@ async function startInCluster(
   const authorityOptions = { ...kept, trustDomain, onWaiting, onChange, publishMs, compareClock };
   const { authority, readings } = await startSecretAuthority(authorityOptions);
   watchRefusals(authority);
-  const control = await followConfigMapControl({
-    ...{ ...kept, trustDomains: [trustDomain, ...trustDomainAliases], onWaiting },
-  });
+  const trustDomains = [trustDomain, ...trustDomainAliases];
+  const control = await followConfigMapControl({ ...kept, trustDomains, onWaiting });
   startRootDistribution({
     ...shared,
     limitLog,

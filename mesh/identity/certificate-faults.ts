@@ -73,7 +73,8 @@ export function findIssuerFault(issuer: X509Certificate): CertificateFault | und
   return readable(issuer, () => findKeyFault(issuer) ?? findExtensionFault(issuer, readExtensions(issuer.raw)));
 }
 
-const TLS_USAGES = { server: "1.3.6.1.5.5.7.3.1", client: "1.3.6.1.5.5.7.3.2" } as const;
+/** The extended key usages of TLS servers and TLS clients. */
+export const TLS_USAGES: readonly string[] = ["1.3.6.1.5.5.7.3.1", "1.3.6.1.5.5.7.3.2"];
 
 /**
  * Whether an authority's extended key usages allow its certificates in TLS at all. OpenSSL restricts a chain to those of
@@ -81,7 +82,7 @@ const TLS_USAGES = { server: "1.3.6.1.5.5.7.3.1", client: "1.3.6.1.5.5.7.3.2" } 
  */
 export function findUsageFault(issuer: X509Certificate): CertificateFault | undefined {
   const { keyUsage: usages } = issuer;
-  if (usages === undefined || Object.values(TLS_USAGES).some((usage) => usages.includes(usage))) return undefined;
+  if (usages === undefined || TLS_USAGES.some((usage) => usages.includes(usage))) return undefined;
   const message =
     `${describeCertificate(issuer)} has an extended key usage that allows neither TLS servers nor TLS clients: issue it ` +
     "with both (serverAuth, clientAuth), or without that extension";

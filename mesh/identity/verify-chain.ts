@@ -55,9 +55,9 @@ export class SignatureBudget {
 
 /**
  * Finds the path from the leaf to one of the roots: each certificate is issued by the next (names, key ids, key usage
- * and signature), each issuer is a CA certificate whose extended key usages allow TLS, and all of them, the root included, are currently valid. Several
- * roots with one name are all tried, as are cross-signed certificates, so that root rotation needs no order. Roots are
- * compared by signature, never by name.
+ * and signature), each issuer is a CA certificate whose extended key usages allow TLS, and all of them, the root
+ * included, are currently valid. Several roots with one name are all tried, as are cross-signed certificates, so that
+ * root rotation needs no order. Roots are compared by signature, never by name.
  *
  * `findChainLimitFault` checks the peer's certificates before the first signature is verified. Signatures are then
  * verified from the roots downwards: only keys that a root certifies are ever used, so an attacker's chain costs one

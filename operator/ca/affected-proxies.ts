@@ -2,7 +2,7 @@ import type { RevocationTarget } from "../../ca-agent/control/control-state.ts";
 import { readPodTag, tagOfPodName, tagOfPodUid } from "../../mesh/identity/pod-tag.ts";
 import { normalizeSerialNumber } from "../../mesh/identity/serial-number.ts";
 import { type ConnectedProxy, connectedProxies } from "../proxies/connected-proxies.ts";
-import { readAuthorities } from "./authority-report.ts";
+import { readTrustDomains } from "./authority-report.ts";
 import type { AuthorityReplica } from "./read-authority.ts";
 
 /**
@@ -10,12 +10,12 @@ import type { AuthorityReplica } from "./read-authority.ts";
  * proxies, and as many entries.
  */
 export class AffectedProxies {
-  /** The mesh's own and its aliases: an identity is revoked in all of them. Empty if the control planes are of an earlier version. */
+  /** An identity is revoked in all of them. */
   readonly trustDomains: readonly string[];
   readonly #byKey: ReadonlyMap<string, readonly ConnectedProxy[]>;
 
   constructor(replicas: readonly AuthorityReplica[]) {
-    this.trustDomains = [...new Set(readAuthorities(replicas).flatMap(({ trustDomains }) => trustDomains ?? []))];
+    this.trustDomains = readTrustDomains(replicas);
     const keyed = connectedProxies(replicas).flatMap((one) => this.#keysOf(one).map((key) => ({ key, one })));
     const grouped = Map.groupBy(keyed, ({ key }) => key);
     this.#byKey = new Map([...grouped].map(([key, entries]) => [key, entries.map(({ one }) => one)]));

@@ -107,6 +107,11 @@ export function readAuthorities(replicas: readonly AuthorityReplica[]): readonly
   return replicas.flatMap(({ authority }) => (authority.kind === "read" ? [authority] : []));
 }
 
+/** The mesh's own and its aliases. Empty if the control planes are of an earlier version. */
+export function readTrustDomains(replicas: readonly AuthorityReplica[]): readonly string[] {
+  return [...new Set(readAuthorities(replicas).flatMap(({ trustDomains }) => trustDomains ?? []))];
+}
+
 /** Whether a rotation answers the request, or has answered it. */
 export function isAnswered({ requestId }: RotationRequest, authorities: readonly AuthorityStatus[]): boolean {
   return authorities.some(({ rotation }) => rotation?.requestId === requestId);

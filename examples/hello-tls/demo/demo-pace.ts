@@ -6,9 +6,6 @@ export interface DemoPace {
   readonly inForceMs: number;
 }
 
-/** What a part of the demo needs beyond the running mesh: a rotation of the root, requested before the first part. */
-export type Need = "root_rotation";
-
 /** For how long the demo leaves the control plane dead before it starts it again. */
 export const AWAY_MS = 3000;
 /** On a machine that is not busy. */

@@ -99,7 +99,7 @@ async function checkCluster(cluster: DemoCluster, options: DemoOptions): Promise
   const rotation = startRotationWatch([gateway, hello, world], signal);
   try {
     const rootRotation = createRootRotation({ cluster, traffic, signal });
-    if (checks.some(({ needs }) => needs?.includes("root_rotation"))) await rootRotation.request();
+    if (checks.some(({ needsRootRotation }) => needsRootRotation)) await rootRotation.request();
     const context = { cluster, traffic, rotation, rootRotation, scratchFolder, signal };
     return countFindings(await runChecks(checks, context, { progress, style, write: (text) => output.write(text) }));
   } finally {

@@ -10,7 +10,7 @@ import type { TrafficCount } from "./traffic.ts";
 export const checkControlPlane: Check = {
   letter: "h",
   title: "Control plane killed (SIGKILL) while the root rotates, and started again",
-  needs: ["root_rotation"],
+  needsRootRotation: true,
   suspects: ({ gateway, hello, world }) => [gateway, hello, world],
   async run(context): Promise<CheckResult> {
     const { cluster, traffic, signal } = context;

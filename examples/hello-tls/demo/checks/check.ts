@@ -1,5 +1,4 @@
 import type { DemoCluster } from "../demo-cluster.ts";
-import type { Need } from "../demo-pace.ts";
 import type { DemoPod } from "../pods/demo-pod.ts";
 import type { RootRotation } from "../trust/root-rotation.ts";
 import type { RotationWatch } from "./rotation-watch.ts";
@@ -39,7 +38,8 @@ export interface CheckContext {
 export interface Check {
   readonly letter: string;
   readonly title: string;
-  readonly needs?: readonly Need[];
+  /** A rotation of the root is requested before the first check. */
+  readonly needsRootRotation?: boolean;
   /** Whose logs explain a failure. */
   readonly suspects: (cluster: DemoCluster) => readonly DemoPod[];
   run(context: CheckContext): Promise<CheckResult>;

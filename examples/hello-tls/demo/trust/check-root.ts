@@ -9,7 +9,7 @@ import { type Rotated, readProcessIds } from "./root-rotation.ts";
 export const checkRoot: Check = {
   letter: "l",
   title: "Root rotation: two roots, then the new one alone, while requests go on",
-  needs: ["root_rotation"],
+  needsRootRotation: true,
   suspects: ({ gateway, hello, world }) => [gateway, hello, world],
   async run(context): Promise<CheckResult> {
     const rotated = await context.rootRotation.awaitEnd();
